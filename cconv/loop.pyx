@@ -1,0 +1,259 @@
+"""THE LOOP: convolution as a nested loop over typed memoryviews.
+
+    y[n, o, z, r, j] = bias[o] + sum over c, kd, kh, kw of
+                       w[o, c, kd, kh, kw] * x[n, c', z*s + kd*d, r*s + kh*d, j*s + kw*d]
+
+with s the stride and d the dilation of each axis, c' the c-th channel of o's group, and x read
+through its border.  Pictures and 1-D signals are the same thing with axes of length 1.  This is
+the definition that every faster path must agree with.  It knows nothing of words, defaults or
+result dtypes: geometry.py and operation.py have settled those before.
+
+Sizes: N batch, C input channels, O output channels, G groups, CG = C/G, OG = O/G,
+KD KH KW kernel, OD OH OW output.
+
+How the sum is rounded: taps are added in order, in blocks of BLOCK; the sums of blocks are added
+with their rounding errors carried along (Knuth's TwoSum, TAOCP 2, 4.2.2).  So the error of a
+result stays below 16 eps * sum |w||x|, however many taps there are.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t
+
+import numpy as np
+
+ctypedef fused number:
+    float
+    double
+    int64_t
+
+cdef enum:
+    BLOCK = 16              # taps summed plainly before their sum goes to the total
+    LINES = 4               # taps added in one pass over a row
+    PATIENCE = 1 << 26      # multiplications between two looks for Ctrl-C
+
+cdef enum Border:
+    CONSTANT                # vvv abcd vvv
+    EDGE                    # aaa abcd ddd
+    REFLECT                 # dcb abcd cba
+    SYMMETRIC               # cba abcd dcb
+    WRAP                    # bcd abcd abc
+
+# Every word for a border: numpy.pad's first, then the other libraries' unambiguous ones.
+BORDERS = {
+    "zeros": CONSTANT, "constant": CONSTANT, "edge": EDGE, "reflect": REFLECT,
+    "symmetric": SYMMETRIC, "wrap": WRAP,
+    "replicate": EDGE, "nearest": EDGE, "mirror": REFLECT, "circular": WRAP,
+}
+
+
+cdef Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, Border border) noexcept nogil:
+    """Which of n values stands at coordinate i of the axis with its border; -1: the constant."""
+    cdef Py_ssize_t period
+    if 0 <= i < n:
+        return i
+    if border == CONSTANT:
+        return -1
+    if border == EDGE or n == 1:
+        return 0 if i < 0 else n - 1
+    period = n if border == WRAP else 2 * n if border == SYMMETRIC else 2 * n - 2
+    i -= period * (i // period)
+    if i < 0:                           # C rounds quotients towards zero
+        i += period
+    return i if i < n else 2 * n - 1 - i if border == SYMMETRIC else period - i
+
+
+def border_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t after, str mode):
+    """Index map of one padded axis: for each of its before + n + after coordinates the index
+    of the value that stands there, or -1 for the constant."""
+    cdef Border border = BORDERS[mode]
+    if n < 0 or before < 0 or after < 0 or max(n, before, after) > 2**60:
+        raise ValueError(f"cannot pad {n} values with {before} before and {after} after")
+    if n == 0 and border != CONSTANT:
+        raise ValueError(f"cannot extend an empty axis with padding_mode={mode!r}: "
+                         "it has no values to repeat; pass padding_mode='zeros'")
+    indices = np.empty(before + n + after, np.intp)
+    cdef Py_ssize_t[::1] view = indices
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(before + n + after):
+            view[i] = source(i - before, n, border)
+    return indices
+
+
+@cython.boundscheck(True)
+def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode, value,
+              start=(0, 0, 0)):
+    """Write into y the cross-correlation of x with w plus bias, or a part of it.
+
+    x (N, C, D, H, W), w (O, C/groups, KD, KH, KW), bias (O,) and y (N, O, OD, OH, OW): aligned
+    native arrays of one dtype, float32, float64 or int64, with any strides; y must not overlap
+    the others.  stride and dilation: three ints; pads: three pairs; value: what a constant
+    border holds; start: where in the whole result y[:, :, 0, 0, 0] lies.  int64 sums must fit:
+    the caller proves it.
+    """
+    cdef Py_ssize_t axis
+    for name, array, axes in (("x", x, 5), ("w", w, 5), ("bias", bias, 1), ("y", y, 5)):
+        if array.ndim != axes:
+            raise ValueError(f"{name} has shape {array.shape}: {axes} axes are needed")
+    if groups < 1 or w.shape[1] * groups != x.shape[1] or w.shape[0] % groups:
+        raise ValueError(f"x {x.shape} and w {w.shape} do not fit {groups} groups")
+    if y.shape[:2] != (x.shape[0], w.shape[0]) or bias.shape[0] != w.shape[0]:
+        raise ValueError(f"y {y.shape} and bias {bias.shape} do not fit x {x.shape}, w {w.shape}")
+    maps, steps = [], np.empty((3, 2), np.intp)
+    for axis in range(3):
+        n, k, size = x.shape[2 + axis], w.shape[2 + axis], y.shape[2 + axis]
+        (before, after), s, d, skip = pads[axis], stride[axis], dilation[axis], start[axis]
+        if min(s, d, k, size) < 1 or skip < 0 or (skip + size - 1) * s + (k - 1) * d >= before + n + after:
+            raise ValueError(f"axis {axis}: {skip} + {size} positions of {k} taps, stride {s}, dilation "
+                             f"{d}, do not fit {before} + {n} + {after} values")
+        maps.append(border_map(n, before, after, mode)[skip * s:])
+        steps[axis] = s, d
+    inside = inside_ranges(n, before - skip * s, k, size, s, d)
+    sums = np.empty((3, y.shape[4]), y.dtype)
+    # A plain if: the fused-type dispatcher costs more than a small convolution.
+    if y.dtype == np.float32:
+        return run[float](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    if y.dtype == np.float64:
+        return run[double](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    if y.dtype == np.int64:
+        return run[int64_t](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    raise TypeError(f"y has dtype {y.dtype}: float32, float64 or int64 is needed")
+
+
+def inside_ranges(n, before, k, size, s, d):
+    """(KW, 2): for each tap along the width, the first and one past the last output position
+    at which it lies inside the picture and not on its border; `before` counts from the first."""
+    offset = np.arange(k, dtype=np.intp) * d
+    first = np.clip(-((offset - before) // s), 0, size)     # ceil((before - offset) / s)
+    last = np.clip((before + n - 1 - offset) // s + 1, first, size)
+    return np.stack([first, last], axis=1)
+
+
+cdef int run(const number[:, :, :, :, :] x, const number[:, :, :, :, :] w, const number[:] bias,
+             number[:, :, :, :, :] y, const Py_ssize_t[::1] d_map, const Py_ssize_t[::1] h_map,
+             const Py_ssize_t[::1] w_map, const Py_ssize_t[:, ::1] steps,
+             const Py_ssize_t[:, ::1] inside, Py_ssize_t G, number value,
+             number[:, ::1] sums) except -1:
+    """Batch, group, output channel, output position.  All sizes agree and every index is in
+    range: `correlate` has proven it."""
+    cdef Py_ssize_t N = y.shape[0], OG = y.shape[1] // G
+    cdef Py_ssize_t OD = y.shape[2], OH = y.shape[3], OW = y.shape[4]
+    cdef Py_ssize_t n, g, o, od, oh, j, work = 0
+    cdef Py_ssize_t row_work = OW * w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4]
+    cdef number *total = &sums[0, 0]
+    cdef number *rest = &sums[1, 0]
+    cdef number *part = &sums[2, 0]
+
+    with nogil:
+        for n in range(N):
+            for g in range(G):
+                for o in range(g * OG, (g + 1) * OG):
+                    for od in range(OD):
+                        for oh in range(OH):
+                            for j in range(OW):
+                                total[j], rest[j], part[j] = bias[o], 0, 0
+                            sum_row(x, w, n, g, o, od, oh, OW, d_map, h_map, w_map,
+                                    steps, inside, value, total, rest, part)
+                            for j in range(OW):
+                                # rest is NaN where total is infinite
+                                y[n, o, od, oh, j] = total[j] + rest[j] if rest[j] == rest[j] else total[j]
+                            work += row_work
+                            if work >= PATIENCE:
+                                work = 0
+                                with gil:
+                                    PyErr_CheckSignals()
+    return 0
+
+
+cdef inline int sum_row(const number[:, :, :, :, :] x, const number[:, :, :, :, :] w,
+                        Py_ssize_t n, Py_ssize_t g, Py_ssize_t o, Py_ssize_t od, Py_ssize_t oh,
+                        Py_ssize_t OW, const Py_ssize_t[::1] d_map, const Py_ssize_t[::1] h_map,
+                        const Py_ssize_t[::1] w_map, const Py_ssize_t[:, ::1] steps,
+                        const Py_ssize_t[:, ::1] inside, number value,
+                        number *total, number *rest, number *part) except -1 nogil:
+    """Input channel, tap: one row of OW output positions, each tap added along the whole row."""
+    cdef Py_ssize_t CG = w.shape[1], KD = w.shape[2], KH = w.shape[3], KW = w.shape[4]
+    cdef Py_ssize_t SW = steps[2, 0], DW = steps[2, 1]
+    cdef Py_ssize_t c, kd, kh, kw, d, h, i, j
+    cdef Py_ssize_t first = inside[0, 0], last = inside[KW - 1, 1]  # where no tap meets the border
+    cdef Py_ssize_t step = x.strides[4] * min(SW, x.shape[4])       # bytes from position to position
+    cdef number weights[LINES]
+    cdef const char *lines[LINES]
+    cdef int taps = 0, waiting = 0
+
+    if last < first:
+        last = first
+    for c in range(CG):
+        for kd in range(KD):
+            d = d_map[od * steps[0, 0] + kd * steps[0, 1]]
+            for kh in range(KH):
+                h = h_map[oh * steps[1, 0] + kh * steps[1, 1]]
+                for kw in range(KW):
+                    if d < 0 or h < 0:                      # the whole line is the constant
+                        for j in range(OW if value != 0 else 0):
+                            part[j] += w[o, c, kd, kh, kw] * value
+                    else:
+                        for j in range(OW - (last - first)):
+                            if j >= first:                  # left of the inside, then right of it
+                                j = j + last - first
+                            i = w_map[j * SW + kw * DW]
+                            if i >= 0:
+                                part[j] += w[o, c, kd, kh, kw] * x[n, g * CG + c, d, h, i]
+                            elif value != 0:
+                                part[j] += w[o, c, kd, kh, kw] * value
+                        if first < last:
+                            i = w_map[first * SW + kw * DW]
+                            weights[waiting] = w[o, c, kd, kh, kw]
+                            lines[waiting] = <const char *>&x[n, g * CG + c, d, h, i]
+                            waiting += 1
+                    taps += 1
+                    if waiting == LINES or taps == BLOCK:
+                        add_lines(part + first, weights, lines, waiting, step, last - first)
+                        waiting = 0
+                    if taps == BLOCK:
+                        carry(total, rest, part, OW)
+                        taps = 0
+    add_lines(part + first, weights, lines, waiting, step, last - first)
+    carry(total, rest, part, OW)
+    return 0
+
+
+cdef inline void add_lines(number *sums, const number *weights, const char **lines, int taps,
+                           Py_ssize_t step, Py_ssize_t count) noexcept nogil:
+    """sums[j] += the sum over taps of weights[t] * lines[t][j].  The inner line: LINES taps share
+    one load and store of the sums, and it vectorises where the values of x lie together."""
+    cdef number w0, w1, w2, w3
+    cdef const number *a
+    cdef const number *b
+    cdef const number *c
+    cdef const number *d
+    cdef Py_ssize_t j
+    cdef int t
+    if taps == LINES and step == sizeof(number):
+        w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+        a, b = <const number *>lines[0], <const number *>lines[1]
+        c, d = <const number *>lines[2], <const number *>lines[3]
+        for j in range(count):
+            sums[j] = sums[j] + w0 * a[j] + w1 * b[j] + w2 * c[j] + w3 * d[j]
+        return
+    for t in range(taps):
+        w0, a = weights[t], <const number *>lines[t]
+        if step == sizeof(number):
+            for j in range(count):
+                sums[j] += w0 * a[j]
+        else:
+            for j in range(count):
+                sums[j] += w0 * (<const number *>(lines[t] + j * step))[0]
+
+
+cdef inline void carry(number *total, number *rest, number *part, Py_ssize_t count) noexcept nogil:
+    """total + rest += part, exactly but for the rounding of rest; part = 0."""
+    cdef Py_ssize_t j
+    cdef number grown, came
+    for j in range(count):
+        grown = total[j] + part[j]
+        came = grown - total[j]
+        rest[j] += (total[j] - (grown - came)) + (part[j] - came)
+        total[j] = grown
+        part[j] = 0

@@ -1,0 +1,139 @@
+"""How many threads may work, and the pool they come from.
+
+No pool exists before the first call that pays for one, none is inherited by a forked child, and
+a call made from inside a worker runs serially.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .geometry import integer
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+_chosen: int | None = None
+_lock = threading.Lock()
+_here = threading.local()
+
+
+def set_workers(workers: int | None) -> None:
+    """Set how many threads a call with ``workers=None`` may use; None: all cores of this process.
+
+    Examples
+    --------
+    >>> import cconv
+    >>> cconv.set_workers(1)
+    >>> cconv.get_workers()
+    1
+    >>> cconv.set_workers(None)
+    """
+    global _chosen
+    _chosen = None if workers is None else integer("workers", workers)
+
+
+def get_workers() -> int:
+    """How many threads a call with ``workers=None`` may use.
+
+    What `set_workers` chose, else the environment variable CCONV_NUM_THREADS, else the cores
+    that this process may run on (its affinity and its cgroup's quota).
+
+    Examples
+    --------
+    >>> import cconv
+    >>> cconv.get_workers() >= 1
+    True
+    """
+    if _chosen is not None:
+        return _chosen
+    asked = os.environ.get("CCONV_NUM_THREADS", "").strip()
+    if asked:
+        if not asked.isdecimal() or int(asked) < 1:
+            raise ValueError(f"CCONV_NUM_THREADS={asked!r} in the environment; want an integer of at least 1")
+        return int(asked)
+    return _usable_cores()
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cores, quota)) if quota else cores
+
+
+def _cgroup_quota() -> int | None:
+    """Cores that a container's CPU quota amounts to, rounded up."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        return None if quota == "max" else -(-int(quota) // int(period))
+    except (OSError, ValueError):
+        return None
+
+
+def resolve(workers: Any) -> int:
+    """The number of threads of one call; 1 inside a worker."""
+    if workers is not None:
+        workers = integer("workers", workers)
+    if getattr(_here, "working", False):
+        return 1
+    return get_workers() if workers is None else workers
+
+
+def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
+    """Run all tasks on `workers` threads, this one among them; the first exception is raised."""
+    waiting = list(tasks)[::-1]
+
+    def work() -> None:
+        _here.working = True
+        try:
+            while True:
+                try:
+                    task = waiting.pop()
+                except IndexError:
+                    return
+                task()
+        except BaseException:
+            waiting.clear()
+            raise
+        finally:
+            _here.working = False
+
+    futures = []
+    try:
+        for _ in range(min(workers, len(waiting)) - 1):
+            futures.append(_get_pool(workers - 1).submit(work))
+    except RuntimeError:
+        pass  # no more threads to be had: those that work take all tasks
+    try:
+        work()
+    finally:
+        for future in futures:
+            future.result()
+
+
+def _get_pool(size: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    from concurrent.futures import ThreadPoolExecutor  # 5 ms that most processes never need
+
+    with _lock:
+        if _pool is None or _pool_size < size:
+            _pool, _pool_size = ThreadPoolExecutor(size, "cconv"), size  # the old one ends by itself
+        return _pool
+
+
+def _forget_pool() -> None:
+    """In a forked child the pool's threads do not exist: waiting for them would hang."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+    _here.working = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
