@@ -20,7 +20,14 @@ else:
 
 setup(
     ext_modules=cythonize(
-        [Extension("cconv.loop", ["cconv/loop.pyx"], extra_compile_args=flags)],
+        [
+            Extension(
+                "cconv.loop",
+                ["cconv/loop.pyx"],
+                extra_compile_args=flags,
+                define_macros=[("CCONV_CHECKED", "1")] if checked else [],
+            )
+        ],
         build_dir="build",
         compiler_directives={
             "language_level": 3,

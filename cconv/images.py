@@ -78,7 +78,7 @@ def correlate(
     >>> x = np.array([[1, 2, 4, 2, 1], [4, 7, 3, 2, 1], [4, 5, 2, 3, 1]])
     >>> k = np.array([[1, 0, 1], [0, 2, 1], [1, 0, 1]])
     >>> cconv.correlate(x, k)
-    array([[28., 19., 13.]])
+    array([[28., 20., 13.]])
     >>> cconv.correlate(x, k, normalize="size", dtype=np.uint8)
     array([[3, 2, 1]], dtype=uint8)
     """

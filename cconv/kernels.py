@@ -40,7 +40,7 @@ def _across(axis: Any, along: list[float], smooth: list[float]) -> np.ndarray:
     axis = integer("axis", axis, 0)
     if axis > 1:
         raise ValueError(f"axis is {axis}; want 0 (rows, horizontal edges) or 1 (columns, vertical edges)")
-    kernel = np.outer(along, smooth)
+    kernel = np.outer(along, smooth).astype(np.float64)
     return kernel if axis == 0 else kernel.T.copy()
 
 

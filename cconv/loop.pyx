@@ -22,6 +22,27 @@ from libc.stdint cimport int64_t
 
 import numpy as np
 
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define CCONV_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define CCONV_COMPILER "gcc " __VERSION__
+    #elif defined(_MSC_VER)
+    #define CCONV_COMPILER "MSVC"
+    #else
+    #define CCONV_COMPILER "unknown"
+    #endif
+    #ifndef CCONV_CHECKED
+    #define CCONV_CHECKED 0
+    #endif
+    """
+    const char *CCONV_COMPILER
+    bint CCONV_CHECKED
+
+COMPILER = CCONV_COMPILER.decode().strip()
+CHECKED = bool(CCONV_CHECKED)       # built with Cython's bounds checks on
+
 ctypedef fused number:
     float
     double
@@ -113,12 +134,13 @@ def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode
     sums = np.empty((3, y.shape[4]), y.dtype)
     # A plain if: the fused-type dispatcher costs more than a small convolution.
     if y.dtype == np.float32:
-        return run[float](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
-    if y.dtype == np.float64:
-        return run[double](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
-    if y.dtype == np.int64:
-        return run[int64_t](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
-    raise TypeError(f"y has dtype {y.dtype}: float32, float64 or int64 is needed")
+        run[float](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    elif y.dtype == np.float64:
+        run[double](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    elif y.dtype == np.int64:
+        run[int64_t](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+    else:
+        raise TypeError(f"y has dtype {y.dtype}: float32, float64 or int64 is needed")
 
 
 def inside_ranges(n, before, k, size, s, d):

@@ -7,8 +7,7 @@ algorithm and on how many threads, and the sums are turned into the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ CHUNK = 2**20  # values converted at a time, where the input is not of the dtype
 THREADING_PAYS = 2**20  # multiplications
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """Everything about a call that is a number per spatial axis, and its border."""
 
     stride: tuple[int, ...]

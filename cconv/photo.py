@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +43,7 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    path = Path(path)
+    path = os.fspath(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -102,7 +101,7 @@ def write_picture(path: str | os.PathLike[str], array: object) -> None:
     """
     from PIL import Image
 
-    path = Path(path)
+    path = os.fspath(path)
     pixels = as_array("array", array)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -116,23 +115,57 @@ def write_picture(path: str | os.PathLike[str], array: object) -> None:
     elif pixels.dtype == np.float32 and not keeps_numbers(path):
         pixels = to_uint8(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    extensions = Image.registered_extensions()
-    if path.suffix.lower() not in extensions:
+    if not is_picture_name(path):
         raise ValueError(f"{path} has no known ending of a picture; want one like .png, .jpg or .tiff")
+    # Under another name first, so that a failure leaves the old file as it was.
+    partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
     try:
-        image.save(path)
+        image.save(partial, format=Image.registered_extensions()[_ending(path)])
+        os.replace(partial, path)
     except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
+        if os.path.exists(partial):
+            os.remove(partial)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, error.strerror, path) from None
         raise ValueError(
             f"{path} cannot hold {pixels.dtype} with {channels} channels ({error}); "
             f"save it as .tiff or .png, or as uint8"
         ) from None
 
 
-def keeps_numbers(path: Path) -> bool:
+def _ending(path: str | os.PathLike[str]) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def is_picture_name(path: str | os.PathLike[str]) -> bool:
+    """Whether the name ends as that of a picture that Pillow knows."""
+    from PIL import Image
+
+    return _ending(path) in Image.registered_extensions()
+
+
+def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours (H, W) or (H, W, 3), and alpha (H, W) of a picture of 2 or 4 channels."""
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        return (pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]), pixels[..., -1]
+    return pixels, None
+
+
+def join_alpha(colours: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """What `split_alpha` took apart."""
+    return colours if alpha is None else np.dstack([colours, alpha])
+
+
+def to_grey(colours: np.ndarray) -> np.ndarray:
+    """(H, W) uint8: the luma 0.299 R + 0.587 G + 0.114 B of ITU-R BT.601."""
+    if colours.ndim == 3:
+        colours = colours @ np.array([0.299, 0.587, 0.114])
+    return to_uint8(colours)
+
+
+def keeps_numbers(path: str | os.PathLike[str]) -> bool:
     """Whether the format holds floats and wide integers as they are."""
-    return path.suffix.lower() in (".tif", ".tiff")
+    return _ending(path) in (".tif", ".tiff")
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -157,4 +190,4 @@ def sample_picture() -> np.ndarray:
     >>> cconv.sample_picture().shape
     (459, 612, 3)
     """
-    return read_picture(Path(__file__).with_name("sample.png"))
+    return read_picture(os.path.join(os.path.dirname(__file__), "sample.png"))

@@ -7,8 +7,8 @@ a call made from inside a worker runs serially.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .geometry import integer
@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _chosen: int | None = None
-_lock = threading.Lock()
-_here = threading.local()
+_working = ContextVar("cconv works in this thread", default=False)
 
 
 def set_workers(workers: int | None) -> None:
-    """Set how many threads a call with ``workers=None`` may use; None: all cores of this process.
+    """Set how many threads a call with ``workers=None`` may use.
+
+    Parameters
+    ----------
+    workers : int or None
+        At least 1; None: all cores that this process may run on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
 
     Examples
     --------
@@ -43,6 +52,16 @@ def get_workers() -> int:
 
     What `set_workers` chose, else the environment variable CCONV_NUM_THREADS, else the cores
     that this process may run on (its affinity and its cgroup's quota).
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        When CCONV_NUM_THREADS is not such a number.
 
     Examples
     --------
@@ -81,7 +100,7 @@ def resolve(workers: Any) -> int:
     """The number of threads of one call; 1 inside a worker."""
     if workers is not None:
         workers = integer("workers", workers)
-    if getattr(_here, "working", False):
+    if _working.get():
         return 1
     return get_workers() if workers is None else workers
 
@@ -91,7 +110,7 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
     waiting = list(tasks)[::-1]
 
     def work() -> None:
-        _here.working = True
+        token = _working.set(True)
         try:
             while True:
                 try:
@@ -103,7 +122,7 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
             waiting.clear()
             raise
         finally:
-            _here.working = False
+            _working.reset(token)
 
     futures = []
     try:
@@ -122,17 +141,18 @@ def _get_pool(size: int) -> ThreadPoolExecutor:
     global _pool, _pool_size
     from concurrent.futures import ThreadPoolExecutor  # 5 ms that most processes never need
 
-    with _lock:
-        if _pool is None or _pool_size < size:
-            _pool, _pool_size = ThreadPoolExecutor(size, "cconv"), size  # the old one ends by itself
-        return _pool
+    pool = _pool
+    if pool is None or _pool_size < size:
+        pool = ThreadPoolExecutor(size, "cconv")
+        _pool, _pool_size = pool, size  # one that was there ends when its last call does
+    return pool
 
 
 def _forget_pool() -> None:
     """In a forked child the pool's threads do not exist: waiting for them would hang."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
-    _here.working = False
+    global _pool
+    _pool = None
+    _working.set(False)
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,0 +1,24 @@
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+BORDERS: dict[str, int]
+COMPILER: str
+CHECKED: bool
+
+def border_map(n: int, before: int, after: int, mode: str) -> NDArray[np.intp]: ...
+def correlate(
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    y: np.ndarray,
+    stride: Sequence[int],
+    pads: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    value: float,
+    start: Sequence[int] = (0, 0, 0),
+) -> None: ...
+def inside_ranges(n: int, before: int, k: int, size: int, s: int, d: int) -> NDArray[np.intp]: ...

@@ -1,0 +1,275 @@
+"""The command, run as a user runs it."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cconv
+from cconv import cli
+
+
+def run(*args, code=0, cwd=None):
+    """Run `python -m cconv`; stdout, or the one line on stderr where it is to fail."""
+    done = subprocess.run([sys.executable, "-P", "-m", "cconv", *map(str, args)], capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == code, (args, done.stdout, done.stderr)
+    if code:
+        assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("cconv"), done.stderr
+        return done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def call(*args):
+    """The same in this process, for the many cases that need no process of their own."""
+    return cli.main([str(a) for a in args])
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    cconv.write_picture(path, cconv.sample_picture()[::9, ::9])
+    return path
+
+
+def test_filter_writes_what_correlate_computes(photo, tmp_path):
+    out = tmp_path / "out.png"
+    assert run("filter", photo, "-o", out, "--kernel", "gaussian:9,1.5", "--padding", "same",
+               "--padding-mode", "edge") == ""
+    expected = cconv.correlate(cconv.read_picture(photo), cconv.kernels.gaussian(9, 1.5), padding="same",
+                               padding_mode="edge", dtype=np.uint8)
+    assert (cconv.read_picture(out) == expected).all()
+
+
+def test_the_script_is_installed_and_says_its_version():
+    script = os.path.join(os.path.dirname(sys.executable), "cconv")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True)
+    assert done.stdout == f"cconv {cconv.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "options, kwargs",
+    [
+        (["--matrix", "0 -1 0; -1 5 -1; 0 -1 0"], {"kernel": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]}),
+        (["--matrix", "1,2;3,4", "--normalize", "sum", "--stride", "2", "--padding", "1,2"],
+         {"kernel": [[1, 2], [3, 4]], "normalize": "sum", "stride": 2, "padding": (1, 2)}),
+        (["--matrix", "1/9 1/9", "--padding", "0,1,2,3", "--dilation", "1,2", "--bias", "-3.5"],
+         {"kernel": [[1 / 9, 1 / 9]], "padding": ((0, 1), (2, 3)), "dilation": (1, 2), "bias": -3.5}),
+        (["--kernel", "box:3", "--padding", "full", "--padding-value", "255"],
+         {"kernel": cconv.kernels.box(3), "padding": "full", "padding_mode": "constant", "padding_value": 255}),
+        (["--kernel", "sobel:1", "--correlate"], {"kernel": cconv.kernels.sobel(1)}),
+    ],
+)
+def test_every_option_means_the_argument_of_its_name(photo, tmp_path, options, kwargs):
+    assert call("filter", photo, "-o", tmp_path / "out.png", *options) == 0
+    expected = cconv.correlate(cconv.read_picture(photo), dtype=np.uint8, **kwargs)
+    assert (cconv.read_picture(tmp_path / "out.png") == expected).all()
+
+
+def test_convolve_and_repeat(photo, tmp_path):
+    call("filter", photo, "-o", tmp_path / "out.png", "--kernel", "emboss", "--convolve", "--repeat", 3)
+    y = cconv.read_picture(photo)
+    for _ in range(2):
+        y = cconv.convolve(y, cconv.kernels.emboss())
+    y = cconv.convolve(y, cconv.kernels.emboss(), dtype=np.uint8)
+    assert (cconv.read_picture(tmp_path / "out.png") == y).all()
+
+
+def test_resize_padding_zooms_first(photo, tmp_path):
+    call("filter", photo, "-o", tmp_path / "out.png", "--kernel", "box:5", "--padding", "same", "--padding-mode", "resize")
+    x = cconv.read_picture(photo)
+    y = cconv.correlate(cconv.pad(x, 2, "resize", channel_axis=-1), cconv.kernels.box(5), dtype=np.uint8)
+    assert y.shape == x.shape
+    assert (cconv.read_picture(tmp_path / "out.png") == y).all()
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_kept_as_it_is(tmp_path, mode):
+    channels = len(mode)
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 30, channels), dtype=np.uint8)
+    cconv.write_picture(tmp_path / "in.png", pixels)
+    call("filter", tmp_path / "in.png", "-o", tmp_path / "out.png", "--kernel", "box:5", "--padding", "same")
+    result = cconv.read_picture(tmp_path / "out.png")
+    assert (result[..., -1] == pixels[..., -1]).all()
+    colours = cconv.correlate(pixels[..., :-1], cconv.kernels.box(5), padding="same", dtype=np.uint8)
+    assert (result[..., :-1] == colours).all()
+    call("filter", tmp_path / "in.png", "-o", tmp_path / "half.png", "--kernel", "box:3", "--padding", "1", "--stride", 2)
+    assert (cconv.read_picture(tmp_path / "half.png")[..., -1] == pixels[::2, ::2, -1]).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "I;16", "I", "F"])
+def test_every_mode_of_pillow_goes_through(tmp_path, mode):
+    base = Image.fromarray(np.random.default_rng(2).integers(0, 256, (12, 15), dtype=np.uint8))
+    image = {
+        "I;16": lambda: Image.fromarray(np.asarray(base).astype(np.uint16) * 257),
+        "I": lambda: Image.fromarray(np.asarray(base).astype(np.int32) * 65537),
+        "F": lambda: Image.fromarray(np.asarray(base).astype(np.float32) / 255),
+    }.get(mode, lambda: base.convert(mode))()
+    assert image.mode == mode
+    image.save(tmp_path / "in.tiff")
+    assert call("filter", tmp_path / "in.tiff", "-o", tmp_path / "out.tiff", "--kernel", "identity", "--padding", 1) == 0
+    before, after = cconv.read_picture(tmp_path / "in.tiff"), cconv.read_picture(tmp_path / "out.tiff")
+    assert before.dtype == after.dtype and (before == after).all()
+    wanted = {"I;16": np.uint16, "I": np.int32, "F": np.float32}.get(mode, np.uint8)
+    assert before.dtype == wanted and before.shape == ((12, 15, 3) if mode in ("P", "RGB") else (12, 15))
+    if mode != "P":
+        values = np.asarray(image)
+        assert (before == (values * 255 if mode == "1" else values)).all()
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.fromarray(np.arange(200, dtype=np.uint8).reshape(10, 20))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn 90 degrees clockwise to see it upright
+    image.save(tmp_path / "in.tiff", exif=exif)
+    assert cconv.read_picture(tmp_path / "in.tiff").shape == (20, 10)
+    assert (cconv.read_picture(tmp_path / "in.tiff") == np.rot90(np.asarray(image), -1)).all()
+
+
+def test_a_transparent_palette_becomes_rgba(tmp_path):
+    image = Image.fromarray(np.random.default_rng(5).integers(0, 4, (6, 7), dtype=np.uint8)).convert("P")
+    image.save(tmp_path / "in.png", transparency=2)
+    assert cconv.read_picture(tmp_path / "in.png").shape == (6, 7, 4)
+
+
+def test_many_files_and_a_folder_at_once(photo, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "b.jpg", "c.bmp"):
+        cconv.write_picture(folder / name, cconv.read_picture(photo))
+    (folder / "notes.txt").write_text("no picture")
+    assert run("filter", folder, photo, "-o", tmp_path / "out", "--kernel", "sharpen") == ""
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.png", "b.jpg", "c.bmp", "photo.png"]
+    message = run("filter", folder, photo, "-o", tmp_path / "out", "--kernel", "sharpen", code=1)
+    assert "exists; pass --force to overwrite it" in message
+    assert run("filter", folder, photo, "-o", tmp_path / "out", "--kernel", "sharpen", "--force") == ""
+    message = run("filter", photo, folder / "a.png", "-o", tmp_path / "one.png", "--kernel", "sharpen", code=2)
+    assert "want a folder" in message
+    (tmp_path / "other").mkdir()
+    cconv.write_picture(tmp_path / "other" / "a.png", cconv.read_picture(photo))
+    message = run("filter", folder, tmp_path / "other" / "a.png", "-o", tmp_path / "new", "--kernel", "sharpen", code=2)
+    assert "would both become" in message
+
+
+def test_a_broken_picture_among_many_does_not_stop_the_others(photo, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(photo.read_bytes()[:200])
+    assert call("filter", bad, photo, "-o", tmp_path / "out", "--kernel", "box:3") == 1
+    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "out") == ["photo.png"]
+
+
+def test_an_existing_file_is_not_overwritten_and_a_failure_leaves_it(photo, tmp_path):
+    out = tmp_path / "out.png"
+    out.write_bytes(b"precious")
+    assert "exists; pass --force" in run("filter", photo, "-o", out, "--kernel", "box:3", code=1)
+    run("filter", photo, "-o", out, "--kernel", "box:99", "--force", code=1)
+    assert out.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "args, text",
+    [
+        (["--kernel", "gauss"], "did you mean 'gaussian'"),
+        (["--kernel", "box:0"], "size is 0; want an integer of at least 1"),
+        (["--kernel", "box:x"], "'x' is not a number"),
+        (["--kernel", "sobel:1,2"], "sobel takes axis; got 2 numbers"),
+        (["--matrix", "1 2; 3"], "rows of 2, 1 taps"),
+        (["--matrix", ""], "rows of none taps"),
+        (["--matrix", "1 two"], "'two' is not a number"),
+        (["--kernel", "box:3", "--matrix", "1"], "not allowed with argument"),
+        ([], "one of the arguments --kernel --matrix is required"),
+        (["--kernel", "box:3", "--stride", "1,2,3"], "--stride 1,2,3: want 1 or 2 integers"),
+        (["--kernel", "box:3", "--padding", "sam"], "did you mean 'same'"),
+        (["--kernel", "box:3", "--padding-mode", "mirrored"], "did you mean 'mirror'"),
+        (["--kernel", "box:3", "--normalize", "mean"], "invalid choice: 'mean'"),
+        (["--kernel", "box:3", "--repeat", "0"], "--repeat 0: want an integer of at least 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_status_2(photo, tmp_path, args, text):
+    assert text in run("filter", photo, "-o", tmp_path / "o.png", *args, code=2)
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_what_fails_is_one_line_and_status_1(photo, tmp_path):
+    (tmp_path / "text.png").write_text("no picture at all")
+    (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:300])
+    (tmp_path / "empty").mkdir()
+    cconv.write_picture(tmp_path / "deep.tiff", np.zeros((3, 3), np.int32))
+    common = ["--kernel", "box:3"]
+    for name, out, text in (
+        ("absent.png", "o.png", "No such file"),
+        ("text.png", "o.png", "is not a picture that Pillow can read"),
+        ("cut.png", "o.png", "is broken"),
+        ("empty", "o", "holds no picture files"),
+        ("photo.png", "o.nothing", "has no known ending of a picture"),
+        ("deep.tiff", "o.png", "cannot hold the int32 pixels"),
+        ("photo.png", "absent/sub/o.png", None),
+    ):
+        if text is None:
+            run("filter", tmp_path / name, "-o", tmp_path / out, *common)
+        else:
+            assert text in run("filter", tmp_path / name, "-o", tmp_path / out, *common, code=1)
+    assert "nothing would be left" in run("filter", photo, "-o", tmp_path / "p.png", "--kernel", "box:99", code=1)
+
+
+def test_a_too_large_picture_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    cconv.write_picture(tmp_path / "big.png", np.zeros((50, 50), np.uint8))
+    with pytest.raises(ValueError, match="big.png is too large: .*2500 pixels.*raise PIL.Image.MAX_IMAGE_PIXELS"):
+        cconv.read_picture(tmp_path / "big.png")
+
+
+def test_demo_prints_the_table_and_writes_the_sheet(tmp_path):
+    printed = run("demo", cwd=tmp_path)
+    assert "Y[0,0] = 28/9, Y[2,1] = 39/9, shape (3, 3)" in printed
+    for line, shape in (("5x5 blur, no padding", "(455, 608)"), ("5x5 blur, padding 2, stride 2", "(230, 306)")):
+        assert any(row.startswith(line) and row.endswith(shape) for row in printed.splitlines())
+    with Image.open(tmp_path / "cconv-demo.png") as sheet:
+        assert sheet.mode == "RGB" and min(sheet.size) > 600
+
+
+def test_demo_runs_on_a_file_of_ones_own(photo, tmp_path):
+    assert "(51, 68)" in run("demo", photo, "-o", tmp_path / "own.png")
+    assert (tmp_path / "own.png").exists()
+
+
+def test_gallery_shows_every_kernel(photo, tmp_path):
+    assert run("gallery", photo, "-o", tmp_path / "sheet.png") == ""
+    assert min(cconv.read_picture(tmp_path / "sheet.png").shape[:2]) > 600
+    assert "exists" in run("gallery", photo, "-o", tmp_path / "sheet.png", code=1)
+
+
+@pytest.mark.parametrize("options, frames", [([], 30), (["--stride", "2"], 9), (["--dilation", "2", "--padding", "2"], 48)])
+def test_animate_has_a_frame_for_every_position(photo, tmp_path, options, frames):
+    printed = run("animate", photo, "-o", tmp_path / "slide.gif", "--kernel", "box:3", "--cells", 8, *options)
+    with Image.open(tmp_path / "slide.gif") as gif:
+        shape = cconv.output_shape((6, 8), 3, **{
+            o[2:]: int(v) for o, v in zip(options[::2], options[1::2], strict=True)})
+        assert gif.n_frames >= shape[0] * shape[1]
+        assert f"{gif.n_frames} frames" in printed
+    assert ".gif" in run("animate", photo, "-o", tmp_path / "slide.png", "--kernel", "box:3", code=2)
+
+
+def test_kernels_lists_all_of_them_with_their_numbers():
+    printed = run("kernels")
+    for name in cconv.kernels.NAMED:
+        assert f"\n{name}  " in "\n" + printed
+    assert "-1 -2 -1" in run("kernels", "sobel:0")
+    assert "did you mean" in run("kernels", "sobbel", code=2)
+
+
+def test_info_names_the_machine():
+    printed = run("info")
+    for word in ("cconv", "Python", "NumPy", "CPU", "compiler", "workers"):
+        assert f"\n{word} " in "\n" + printed
+
+
+def test_help_names_every_command_and_nothing_crashes_without_one():
+    printed = run("--help")
+    for command in ("demo", "filter", "gallery", "animate", "kernels", "info"):
+        assert command in printed and "usage" in run(command, "--help")
+    run(code=2)
