@@ -32,7 +32,7 @@ setup(
         compiler_directives={
             "language_level": 3,
             "binding": True,
-            "embedsignature": False,
+            "autotestdict": False,
             "freethreading_compatible": True,
             "boundscheck": checked,
             "initializedcheck": checked,

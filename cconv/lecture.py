@@ -127,4 +127,4 @@ def _channels(grey: np.ndarray, colours: np.ndarray) -> Iterator[Experiment]:
     x = grey[None, None].astype(np.float32)
     z = layers.conv2d(x, edges, bias=np.array([10, 20], np.float32), padding=1)
     strength = np.hypot(z[0, 0] - 10, z[0, 1] - 20)
-    yield Experiment("Conv2d: 1 -> 2 channels, bias", f"{x.shape} * {edges.shape} + (2,) -> {z.shape}", strength / 4)
+    yield Experiment("Conv2d: 1 -> 2 channels, bias", f"{x.shape} * {edges.shape} + (2,) -> {z.shape}", strength / 2)

@@ -47,9 +47,9 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                file.load()
-                image = ImageOps.exif_transpose(file)
+            # Opened here, because Pillow turns a TIFF that it maps into memory by name twice.
+            with open(path, "rb") as file, Image.open(file) as found:
+                image = ImageOps.exif_transpose(found)
     except UnidentifiedImageError:
         raise OSError(f"{path} is not a picture that Pillow can read") from None
     except Image.DecompressionBombError as error:

@@ -19,14 +19,16 @@ def exact(number):
 
 
 def source(i, n, mode):
-    """Which of n values stands at coordinate i, or None: a walk of |i| steps from the value 0.
+    """Which of n values stands at coordinate i, or None: a walk from the nearest value outwards.
 
     What a step does that would leave the picture is what the border is.
     """
+    if 0 <= i < n:
+        return i
     if n == 0:
         return None
-    place, step = 0, 1 if i > 0 else -1
-    for _ in range(abs(i)):
+    place, step = (0, -1) if i < 0 else (n - 1, 1)
+    for _ in range(abs(i - place)):
         if 0 <= place + step < n:
             place += step
         elif mode == "edge":
