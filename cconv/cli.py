@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cconv {args.command}: {error} (see 'cconv {args.command} --help')", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
     except (OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
         print(f"cconv {args.command}: {_one_line(error)}", file=sys.stderr)
@@ -126,8 +126,7 @@ def parse_kernel(spec: str) -> np.ndarray:
     import inspect
 
     name, _, rest = spec.partition(":")
-    if name not in kernels.NAMED:
-        raise Usage(_one_line(geometry.unknown_word("--kernel", name, kernels.NAMED)))
+    _word("--kernel", name, kernels.NAMED)
     function = kernels.NAMED[name]
     takes = list(inspect.signature(function).parameters)
     try:
@@ -156,6 +155,13 @@ def _number(word: str) -> int | float:
         raise Usage(f"{word.strip()!r} is not a number; want one like 3, -0.5 or 1/9") from None
 
 
+def _word(option: str, word: str, known: Iterable[str]) -> None:
+    try:
+        geometry.one_of(option, word, known)
+    except ValueError as error:
+        raise Usage(error) from None
+
+
 def _integers(option: str, text: str, counts: tuple[int, ...]) -> Any:
     words = text.split(",")
     if len(words) not in counts or not all(w.strip().isdecimal() for w in words):
@@ -171,10 +177,9 @@ def _convolution(args: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
         padding = _integers("--padding", padding, (1, 2, 4))
         if isinstance(padding, list) and len(padding) == 4:
             padding = [padding[:2], padding[2:]]
-    elif padding not in geometry.PADDING_WORDS:
-        raise Usage(_one_line(geometry.unknown_word("--padding", padding, geometry.PADDING_WORDS)))
-    if args.padding_mode not in (*loop.BORDERS, "resize"):
-        raise Usage(_one_line(geometry.unknown_word("--padding-mode", args.padding_mode, (*loop.BORDERS, "resize"))))
+    else:
+        _word("--padding", padding, geometry.PADDING_WORDS)
+    _word("--padding-mode", args.padding_mode, (*loop.BORDERS, "resize"))
     mode = "constant" if args.padding_value and args.padding_mode == "zeros" else args.padding_mode
     return kernel, {
         "stride": _integers("--stride", args.stride, (1, 2)),

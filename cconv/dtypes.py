@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from .geometry import shown
+
 SUPPORTED = "bool, 8- to 64-bit integers, float16, float32, float64"
 F32, F64, I64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
     """`value` as an array of a supported dtype, without copying one that is an array already."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array, and the mask would be lost: pass {name}.filled(0) or {name}.data"
-        )
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray or isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         array = value
     else:
-        _refuse_lazy(name, value)
+        try:
+            _refuse_lazy(name, value)
+        except RecursionError:
+            raise ValueError(f"{name} cannot be read as an array: it holds itself") from None
         try:
             array = np.asarray(value)
         except ValueError as error:
@@ -36,15 +37,25 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
 def _refuse_lazy(name: str, value: Any) -> None:
     """Only what lies in memory as numbers is taken; nothing is computed or fetched silently."""
+    if isinstance(value, (int, float, complex, np.generic)):
+        return
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_lazy(name, item)
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is or holds a masked array, and the mask would be lost: pass {name}.filled(0) or {name}.data"
+        )
+    if isinstance(value, np.ndarray):
+        return
     kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
     if value is None or isinstance(value, (str, bytes, dict, set)):
-        raise TypeError(f"{name} is {type(value).__name__} ({value!r:.40}); want an array of numbers")
+        raise TypeError(f"{name} is {type(value).__name__} ({shown(value)}); want an array of numbers")
     if hasattr(value, "__dask_graph__") or callable(getattr(value, "compute", None)):
         raise TypeError(f"{name} is a {kind}, a lazy array: pass {name}.compute()")
     if callable(getattr(value, "to_numpy", None)):
         raise TypeError(f"{name} is a {kind}; want a plain array: pass {name}.to_numpy()")
-    if isinstance(value, (list, tuple, int, float, complex, np.generic)):
-        return
     if hasattr(value, "__array_interface__") or hasattr(value, "__dlpack__"):
         return
     try:
@@ -56,7 +67,7 @@ def _refuse_lazy(name: str, value: Any) -> None:
 
 
 def check_dtype(name: str, dtype: np.dtype) -> None:
-    if dtype.kind in "biu" or dtype in (np.float16, F32, F64):
+    if dtype.kind in "biu" or dtype.kind == "f" and dtype.itemsize <= 8:
         return
     repair = {
         "c": "pass the real and imaginary parts, each in its own call",
@@ -68,8 +79,8 @@ def check_dtype(name: str, dtype: np.dtype) -> None:
 
 def default_dtype(dtype: np.dtype) -> np.dtype:
     """The result's dtype when none is asked for: float32 for what float32 holds exactly."""
-    small = dtype.itemsize <= 2 if dtype.kind in "biuf" else False
-    return F32 if small or dtype == F32 else F64
+    exact_bytes = 4 if dtype.kind == "f" else 2
+    return F32 if dtype.itemsize <= exact_bytes else F64
 
 
 def result_dtype(wanted: Any, out: Any, natural: np.dtype) -> np.dtype:
@@ -80,11 +91,11 @@ def result_dtype(wanted: Any, out: Any, natural: np.dtype) -> np.dtype:
     try:
         dtype = np.dtype(wanted)
     except TypeError:
-        raise TypeError(f"dtype={wanted!r} is no NumPy dtype; want one like numpy.float32 or numpy.uint8") from None
+        raise TypeError(f"dtype={shown(wanted)} is no NumPy dtype; want one like numpy.float32 or numpy.uint8") from None
     check_dtype("dtype", dtype)
     if dtype.kind == "b":
         raise TypeError("dtype=bool cannot hold a sum; want a float or integer dtype, then compare")
-    return dtype.newbyteorder("=")
+    return np.dtype(dtype.newbyteorder("="))
 
 
 def magnitude(array: np.ndarray, exact: bool = False) -> int:

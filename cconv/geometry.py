@@ -6,26 +6,44 @@ or a word is checked here, so that each kind of mistake has one wording.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-LARGEST = 2**60  # of any single size: sums of a few of them stay inside 64 bits
+import numpy as np
+
+LARGEST = 2**56  # of any size: sums of several, in bytes, stay inside 64 bits
 
 PADDING_WORDS = ("valid", "same", "same_upper", "same_lower", "full")
 
 
-def unknown_word(name: str, word: object, known: Iterable[str]) -> Exception:
-    """The error for a word that is none of the known ones, with the nearest of them."""
+def shown(value: object) -> str:
+    """What came, for an error message: one short line whatever it is."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**30:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a foreign type may raise anything
+        text = "something"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def one_of(name: str, word: object, known: Iterable[str]) -> str:
+    """`word`, if it is a known one."""
+    if isinstance(word, str) and word in known:
+        return word
     import difflib
 
     known = list(known)
     listed = ", ".join(repr(k) for k in known)
     if not isinstance(word, str):
-        return TypeError(f"{name} is {word!r} ({type(word).__name__}); want one of {listed}")
+        raise TypeError(f"{name} is {shown(word)} ({type(word).__name__}); want one of {listed}")
     near = difflib.get_close_matches(word.lower(), known, 1, 0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"{name}={word!r} is not known: want one of {listed}{hint}")
+    raise ValueError(f"{name}={shown(word)} is not known: want one of {listed}{hint}")
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:
@@ -37,29 +55,31 @@ def integer(name: str, value: Any, least: int = 1) -> int:
         number = operator.index(value)
     except TypeError:
         raise TypeError(
-            f"{name} is {value!r} ({kind}); want an integer of at least {least}"
+            f"{name} is {shown(value)} ({kind}); want an integer of at least {least}"
         ) from None
     if number < least:
-        raise ValueError(f"{name} is {number}; want an integer of at least {least}")
+        raise ValueError(f"{name} is {shown(number)}; want an integer of at least {least}")
     if number > LARGEST:
-        raise OverflowError(f"{name} is {number}; no size above 2**60 can be computed with")
+        raise OverflowError(f"{name} is {shown(number)}; no size above 2**56 can be computed with")
     return number
 
 
 def is_sequence(value: object) -> bool:
-    """Whether `value` holds several entries (a tuple, list or array of one axis or more)."""
-    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and getattr(value, "ndim", 1) > 0
+    """Whether `value` holds several entries: a tuple, a list, an array of one axis or more."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def per_axis(name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
     """One integer for each axis, from one for all or one for each."""
-    if isinstance(value, str) or not is_sequence(value):
+    if not is_sequence(value):
         return (integer(name, value, least),) * axes
     if len(value) == 1 and axes > 1:
         return (integer(f"{name}[0]", value[0], least),) * axes
     if len(value) != axes:
         raise ValueError(
-            f"{name}={value!r} has {len(value)} entries; want one integer, or one for each of "
+            f"{name}={shown(value)} has {len(value)} entries; want one integer, or one for each of "
             f"the {axes} axes"
         )
     return tuple(integer(f"{name}[{i}]", v, least) for i, v in enumerate(value))
@@ -75,19 +95,19 @@ def resolve_padding(
     """(before, after) of every axis, from a number, one per axis, a pair per axis, or a word."""
     axes = len(sizes)
     if isinstance(padding, str):
-        if padding not in PADDING_WORDS:
-            raise unknown_word("padding", padding, PADDING_WORDS)
+        word = one_of("padding", padding, PADDING_WORDS)
         return tuple(
-            _word_padding(padding, n, k, s, d)
+            _word_padding(word, n, k, s, d)
             for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
         )
     if is_sequence(padding) and len(padding) and any(is_sequence(p) for p in padding):
         if len(padding) != axes or any(not is_sequence(p) or len(p) != 2 for p in padding):
             raise ValueError(
-                f"padding={padding!r} does not fit: want one integer, one for each of the {axes} "
+                f"padding={shown(padding)} does not fit: want one integer, one for each of the {axes} "
                 f"axes, or a pair (before, after) for each"
             )
-        return tuple(per_axis(f"padding[{i}]", p, 2, 0) for i, p in enumerate(padding))  # type: ignore[misc]
+        pairs = (per_axis(f"padding[{i}]", p, 2, 0) for i, p in enumerate(padding))
+        return tuple((before, after) for before, after in pairs)
     return tuple((p, p) for p in per_axis("padding", padding, axes, 0))
 
 
@@ -130,13 +150,11 @@ def output_sizes(
 
 
 def addressable(shape: Sequence[int]) -> tuple[int, ...]:
-    """`shape`, when an array of 8-byte values of that shape could be addressed."""
-    total = 8
-    for n in shape:
-        total *= n
-    if total >= 2**63:
+    """`shape`, when an array of that shape could be addressed."""
+    total = math.prod(shape)
+    if total > LARGEST:
         raise OverflowError(
-            f"the result would have shape {tuple(shape)}: {total // 8} values, more than can be "
+            f"the result would have shape {tuple(shape)}: {total} values, more than can be "
             f"addressed; want a smaller padding or a larger stride"
         )
     return tuple(shape)

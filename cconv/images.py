@@ -8,7 +8,7 @@ import numpy as np
 
 from . import loop
 from .dtypes import as_array, default_dtype, store
-from .geometry import addressable, integer, resolve_padding, unknown_word
+from .geometry import addressable, integer, one_of, resolve_padding, shown
 from .operation import check_border, real_number, resolve_geometry
 from .operation import correlate as _correlate
 
@@ -164,23 +164,22 @@ def _filter(
 def _channel_axis(x: np.ndarray, axes: int, channel_axis: Any) -> int | None:
     """Which axis of the image holds channels, counted from the front; None: no axis does."""
     if isinstance(channel_axis, str):
-        if channel_axis != AUTO:
-            raise unknown_word("channel_axis", channel_axis, (AUTO,))
+        one_of("channel_axis", channel_axis, (AUTO,))
         if x.ndim in (axes, axes + 1):
             return axes if x.ndim > axes else None
         raise ValueError(
             f"image has shape {x.shape}, {x.ndim} axes, but the kernel has {axes}: want an image of "
             f"{axes} axes, or {axes + 1} with channels"
         )
-    wanted = axes if channel_axis is None else axes + 1
+    axis = None if channel_axis is None else integer("channel_axis", channel_axis, -x.ndim)
+    wanted = axes if axis is None else axes + 1
     if x.ndim != wanted:
         raise ValueError(
-            f"image has shape {x.shape}, {x.ndim} axes; with channel_axis={channel_axis!r} and a kernel "
+            f"image has shape {x.shape}, {x.ndim} axes; with channel_axis={axis} and a kernel "
             f"of {axes} axes it needs {wanted}"
         )
-    if channel_axis is None:
+    if axis is None:
         return None
-    axis = integer("channel_axis", channel_axis, -x.ndim)
     if axis >= x.ndim:
         raise ValueError(f"channel_axis={axis} is not an axis of an image of shape {x.shape}")
     return axis % x.ndim
@@ -192,14 +191,13 @@ def _divisor(kernel: np.ndarray, normalize: Any) -> float | None:
         return None
     if normalize is True:
         raise ValueError("normalize=True does not say how: pass 'size' (number of taps) or 'sum' (of the kernel)")
-    if normalize == "size":
+    if one_of("normalize", normalize, ("size", "sum")) == "size":
         return float(kernel.size)
-    if normalize == "sum":
-        total = float(kernel.sum(dtype=np.int64 if kernel.dtype.kind in "biu" else np.float64))
-        if total == 0:
-            raise ValueError("normalize='sum' cannot divide by the kernel's sum, 0: pass 'size' or False")
-        return total
-    raise unknown_word("normalize", normalize, ("size", "sum"))
+    # Python's integers do not wrap
+    total = float(kernel.sum(dtype=object if kernel.dtype.kind in "iu" else np.float64))
+    if total == 0:
+        raise ValueError("normalize='sum' cannot divide by the kernel's sum, 0: pass 'size' or False")
+    return total
 
 
 def pad(
@@ -241,7 +239,7 @@ def pad(
     """
     x = as_array("image", image)
     if isinstance(padding, str):
-        raise TypeError(f"padding is {padding!r}; want an integer, one per axis, or a pair per axis")
+        raise TypeError(f"padding is {shown(padding)}; want an integer, one per axis, or a pair per axis")
     channels = None if channel_axis is None else _channel_axis(x, x.ndim - 1, channel_axis)
     sizes = [n for axis, n in enumerate(x.shape) if axis != channels]
     ones = (1,) * len(sizes)

@@ -117,7 +117,7 @@ def disk(size: int = 5) -> np.ndarray:
     n = _odd(size)
     place = np.arange(n) - n // 2
     inside = (place[:, None] ** 2 + place**2 <= (n / 2) ** 2).astype(np.float64)
-    return inside / inside.sum()
+    return np.divide(inside, inside.sum())
 
 
 def gaussian(size: int = 5, sigma: float | None = None) -> np.ndarray:
@@ -183,7 +183,7 @@ def motion(size: int = 9, angle: float = 0.0) -> np.ndarray:
     shares = [
         np.clip(1 - np.abs(points[:, None] - grid), 0, None).round(12) for points in (rows, columns)
     ]
-    return (shares[0].T @ shares[1]) / n
+    return np.divide(shares[0].T @ shares[1], n)
 
 
 def prewitt(axis: int = 0) -> np.ndarray:
@@ -336,7 +336,7 @@ def log(size: int = 9, sigma: float | None = None) -> np.ndarray:
     square = (np.arange(n) - n // 2) ** 2
     distance = square[:, None] + square
     kernel = (distance - 2 * deviation**2) / deviation**4 * gaussian(n, deviation)
-    return kernel - kernel.mean()
+    return np.subtract(kernel, kernel.mean())
 
 
 def sharpen() -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import as_array, default_dtype
-from .geometry import integer, unknown_word
+from .geometry import integer, one_of
 from .operation import correlate, resolve_geometry
 
 LAYOUTS = ("channels_first", "channels_last")
@@ -175,9 +175,7 @@ def _conv(
 ) -> np.ndarray:
     x, w = as_array("input", input), as_array("weight", weight)
     b = None if bias is None else as_array("bias", bias)
-    if layout not in LAYOUTS:
-        raise unknown_word("layout", layout, LAYOUTS)
-    last = layout == "channels_last"
+    last = one_of("layout", layout, LAYOUTS) == "channels_last"
     groups = integer("groups", groups)
     _check_shapes(axes, x, w, b, groups, last)
 
@@ -191,7 +189,7 @@ def _conv(
         planes(x).shape[2:], w.shape[2:], stride, padding, dilation, padding_mode, padding_value
     )
     sample = (*geometry.sizes, w.shape[0]) if last else (w.shape[0], *geometry.sizes)
-    natural = np.result_type(x, w)
+    natural = np.result_type(x.dtype, w.dtype).newbyteorder("=")
     return correlate(
         x, w, b, geometry, groups, name="input", planes=planes,
         shape=(len(x), *sample) if batched else sample,

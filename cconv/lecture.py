@@ -7,7 +7,7 @@ its result.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,6 +78,7 @@ def _by_hand() -> Iterator[Experiment]:
 def _sizes(grey: np.ndarray) -> Iterator[Experiment]:
     yield Experiment("the picture", f"{grey.shape}", grey)
     blur = kernels.box(5)
+    options: dict[str, Any]
     for name, kernel, options in (
         ("5x5 blur, no padding", blur, {}),
         ("Prewitt horizontal", kernels.prewitt(axis=0), {}),

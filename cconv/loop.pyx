@@ -90,7 +90,7 @@ def border_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t after, str mode):
     cdef Border border = BORDERS[mode]
     if n < 0 or before < 0 or after < 0 or max(n, before, after) > 2**60:
         raise ValueError(f"cannot pad {n} values with {before} before and {after} after")
-    if n == 0 and border != CONSTANT:
+    if n == 0 and border != CONSTANT and before + after:
         raise ValueError(f"cannot extend an empty axis with padding_mode={mode!r}: "
                          "it has no values to repeat; pass padding_mode='zeros'")
     indices = np.empty(before + n + after, np.intp)

@@ -7,13 +7,15 @@ algorithm and on how many threads, and the sums are turned into the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import loop, workers as pool
 from .dtypes import F32, F64, check_out, default_dtype, integer_compute_dtype, result_dtype, store
-from .geometry import addressable, output_sizes, per_axis, resolve_padding, unknown_word
+from .geometry import addressable, one_of, output_sizes, per_axis, resolve_padding, shown
 
 ALGORITHMS = ("auto", "loop")
 CHUNK = 2**20  # values converted at a time, where the input is not of the dtype of the sums
@@ -52,20 +54,19 @@ def resolve_geometry(
 
 def check_border(padding_mode: Any, padding_value: Any) -> tuple[str, float | int]:
     """The border's word and the value of its constant."""
-    if padding_mode == "resize":
+    if isinstance(padding_mode, str) and padding_mode == "resize":
         raise ValueError(
             "padding_mode='resize' is for cconv.pad only: pass cconv.pad(image, padding, 'resize') "
             "as the image, and padding=0"
         )
-    if not isinstance(padding_mode, str) or padding_mode not in loop.BORDERS:
-        raise unknown_word("padding_mode", padding_mode, loop.BORDERS)
+    mode = one_of("padding_mode", padding_mode, loop.BORDERS)
     value = real_number("padding_value", padding_value)
-    if value != 0 and padding_mode != "constant":
+    if value != 0 and mode != "constant":
         raise ValueError(
-            f"padding_value={padding_value!r} has no effect with padding_mode={padding_mode!r}: "
+            f"padding_value={value} has no effect with padding_mode={mode!r}: "
             f"pass padding_mode='constant', or leave padding_value out"
         )
-    return padding_mode, value
+    return mode, value
 
 
 def real_number(name: str, value: Any) -> float | int:
@@ -73,35 +74,30 @@ def real_number(name: str, value: Any) -> float | int:
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         number = int(value)
         if abs(number) >= 2**1023:
-            raise OverflowError(f"{name} has {len(str(number))} digits: more than a float64 can hold")
+            raise OverflowError(f"{name} is {shown(number)}: more than a float64 can hold")
         return number if abs(number) < 2**63 else float(number)
     if isinstance(value, (float, np.floating)):
         return float(value)
     if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf":
         return real_number(name, value.item())
-    raise TypeError(f"{name} is {value!r} ({type(value).__name__}); want a number")
+    raise TypeError(f"{name} is {shown(value)} ({type(value).__name__}); want a number")
 
 
 def check_activation(activation: Any) -> tuple[float | None, float | None] | None:
     """The lower and upper limit that an activation sets, or None."""
     if activation is None:
         return None
-    if isinstance(activation, str):
-        if activation == "relu":
-            return 0, None
-        raise unknown_word("activation", activation, ("relu", "clip"))
-    if isinstance(activation, (tuple, list)) and len(activation) == 3 and activation[0] == "clip":
+    if isinstance(activation, str) and activation == "relu":
+        return 0, None
+    if (
+        isinstance(activation, (tuple, list)) and len(activation) == 3
+        and isinstance(activation[0], str) and activation[0] == "clip"
+    ):
         low, high = (real_number("activation", a) for a in activation[1:])
         if not low <= high:
-            raise ValueError(f"activation={activation!r} clips to an empty range; want low <= high")
+            raise ValueError(f"activation={shown(activation)} clips to an empty range; want low <= high")
         return low, high
-    raise ValueError(f"activation={activation!r} is not known: want None, 'relu' or ('clip', low, high)")
-
-
-def check_algorithm(algorithm: Any) -> str:
-    if algorithm not in ALGORITHMS:
-        raise unknown_word("algorithm", algorithm, ALGORITHMS)
-    return str(algorithm)
+    raise ValueError(f"activation={shown(activation)} is not known: want None, 'relu' or ('clip', low, high)")
 
 
 def correlate(
@@ -117,7 +113,7 @@ def correlate(
     `natural` is the result's dtype if nothing else is asked for.
     """
     limits = check_activation(activation)
-    check_algorithm(algorithm)
+    one_of("algorithm", algorithm, ALGORITHMS)
     threads = pool.resolve(workers)
     wanted = result_dtype(dtype, out, natural)
     if out is not None:
@@ -130,20 +126,28 @@ def correlate(
         bias = bias.copy() if bias is not None and np.may_share_memory(bias, out) else bias
     x, y = planes(image), planes(out)
 
-    plain = np.zeros(w.shape[0], compute)
-    start = plain if bias is None or divisor is not None else bias.astype(compute)
+    with np.errstate(all="ignore"):  # inf and NaN travel as IEEE says, without a warning
+        _compute(x, w, bias, y, compute, wanted, geometry, groups, value, divisor, limits, threads)
+    return out  # type: ignore[no-any-return]
+
+
+def _compute(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, compute: np.dtype, wanted: np.dtype,
+    geometry: Geometry, groups: int, value: float | int, divisor: float | None, limits: Any, threads: int,
+) -> None:
+    """x (N, C, spatial...) -> y (N, O, spatial...), a chunk of samples at a time if x or y is to be converted."""
+    start = np.zeros(w.shape[0], compute) if bias is None or divisor is not None else bias.astype(compute)
     w = lift(w.astype(compute, copy=False))
-    ready = usable(x, compute) and usable(y, wanted) and compute == wanted and divisor is limits is None
-    step = len(x) if ready else max(1, CHUNK // max(1, x[:1].size, y[:1].size))
-    for first in range(0, len(x), max(1, step)):
+    direct = compute == wanted and usable(y, compute) and divisor is None and limits is None
+    whole = direct and usable(x, compute)
+    step = max(1, len(x) if whole else CHUNK // max(1, x[:1].size, y[:1].size))
+    for first in range(0, len(x), step):
         part = slice(first, first + step)
         given = x[part] if usable(x, compute) else x[part].astype(compute)
-        target = y[part]
-        sums = target if ready else np.empty(target.shape, compute)
+        sums = y[part] if direct else np.empty(y[part].shape, compute)
         run_loop(lift(given), w, start, lift(sums), geometry, groups, value, threads)
-        if not ready:
-            store(finish(sums, divisor, bias, limits), wanted, target)
-    return out
+        if not direct:
+            store(finish(sums, divisor, bias, limits), wanted, y[part])
 
 
 def finish(sums: np.ndarray, divisor: float | None, bias: np.ndarray | None, limits: Any) -> np.ndarray:
@@ -152,9 +156,7 @@ def finish(sums: np.ndarray, divisor: float | None, bias: np.ndarray | None, lim
         sums = np.divide(sums, divisor, dtype=F64 if sums.dtype.kind == "i" else sums.dtype)
         if bias is not None:
             sums += bias.reshape(-1, *[1] * (sums.ndim - 2)).astype(sums.dtype)
-    if limits is not None:
-        sums = np.clip(sums, *limits)
-    return sums
+    return sums if limits is None else np.asarray(np.clip(sums, *limits))
 
 
 def _compute_dtype(
@@ -198,10 +200,10 @@ def run_loop(
         given = x[first:last] if axis == 0 else x
         loop.correlate(given, w, bias, y[tuple(cut)], stride, pads, dilation, groups, geometry.mode, value, start)
 
-    axis = max((0, 2, 3, 4), key=lambda a: (min(y.shape[a], 4 * threads), -a))
+    axis = max((0, 2, 3, 4), key=lambda a: min(y.shape[a], 4 * threads))  # the first that is long enough
     size = y.shape[axis]
     if threads == 1 or size == 1 or y.size * w[0].size < THREADING_PAYS:
         part(0, 0, y.shape[0])
         return
     edges = np.linspace(0, size, min(size, 4 * threads) + 1).astype(int).tolist()
-    pool.run([lambda a=a, b=b: part(axis, a, b) for a, b in zip(edges, edges[1:])], threads)
+    pool.run([partial(part, axis, *ends) for ends in pairwise(edges)], threads)
