@@ -90,7 +90,7 @@ def result_dtype(wanted: Any, out: Any, natural: np.dtype) -> np.dtype:
         return out.dtype.newbyteorder("=") if integer_out else natural
     try:
         dtype = np.dtype(wanted)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"dtype={shown(wanted)} is no NumPy dtype; want one like numpy.float32 or numpy.uint8") from None
     check_dtype("dtype", dtype)
     if dtype.kind == "b":

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-LARGEST = 2**56  # of any size: sums of several, in bytes, stay inside 64 bits
+LARGEST = 2**60  # of any single size: sums of several stay inside 64 bits
+ADDRESSABLE = 2**56  # values of an array: several such, in bytes, stay inside 64 bits
 
 PADDING_WORDS = ("valid", "same", "same_upper", "same_lower", "full")
 
@@ -46,21 +47,22 @@ def one_of(name: str, word: object, known: Iterable[str]) -> str:
     raise ValueError(f"{name}={shown(word)} is not known: want one of {listed}{hint}")
 
 
-def integer(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int of at least `least`; booleans and fractions are refused."""
+def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """`value` as an int in a range; booleans and fractions are refused."""
     kind = type(value).__name__
+    wanted = f"want an integer of at least {least}" if most is None else f"want an integer from {least} to {most}"
     if kind in ("bool", "bool_"):
-        raise TypeError(f"{name} is {value!r}, a boolean; want an integer of at least {least}")
+        raise TypeError(f"{name} is {value!r}, a boolean; {wanted}")
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(
-            f"{name} is {shown(value)} ({kind}); want an integer of at least {least}"
+            f"{name} is {shown(value)} ({kind}); {wanted}"
         ) from None
-    if number < least:
-        raise ValueError(f"{name} is {shown(number)}; want an integer of at least {least}")
+    if number < least or most is not None and number > most:
+        raise ValueError(f"{name} is {shown(number)}; {wanted}")
     if number > LARGEST:
-        raise OverflowError(f"{name} is {shown(number)}; no size above 2**56 can be computed with")
+        raise OverflowError(f"{name} is {shown(number)}; no size above 2**60 can be computed with")
     return number
 
 
@@ -152,7 +154,7 @@ def output_sizes(
 def addressable(shape: Sequence[int]) -> tuple[int, ...]:
     """`shape`, when an array of that shape could be addressed."""
     total = math.prod(shape)
-    if total > LARGEST:
+    if total > ADDRESSABLE:
         raise OverflowError(
             f"the result would have shape {tuple(shape)}: {total} values, more than can be "
             f"addressed; want a smaller padding or a larger stride"

@@ -171,18 +171,14 @@ def _channel_axis(x: np.ndarray, axes: int, channel_axis: Any) -> int | None:
             f"image has shape {x.shape}, {x.ndim} axes, but the kernel has {axes}: want an image of "
             f"{axes} axes, or {axes + 1} with channels"
         )
-    axis = None if channel_axis is None else integer("channel_axis", channel_axis, -x.ndim)
+    axis = None if channel_axis is None else integer("channel_axis", channel_axis, -x.ndim, x.ndim - 1)
     wanted = axes if axis is None else axes + 1
     if x.ndim != wanted:
         raise ValueError(
             f"image has shape {x.shape}, {x.ndim} axes; with channel_axis={axis} and a kernel "
             f"of {axes} axes it needs {wanted}"
         )
-    if axis is None:
-        return None
-    if axis >= x.ndim:
-        raise ValueError(f"channel_axis={axis} is not an axis of an image of shape {x.shape}")
-    return axis % x.ndim
+    return None if axis is None else axis % x.ndim
 
 
 def _divisor(kernel: np.ndarray, normalize: Any) -> float | None:
@@ -194,7 +190,8 @@ def _divisor(kernel: np.ndarray, normalize: Any) -> float | None:
     if one_of("normalize", normalize, ("size", "sum")) == "size":
         return float(kernel.size)
     # Python's integers do not wrap
-    total = float(kernel.sum(dtype=object if kernel.dtype.kind in "iu" else np.float64))
+    with np.errstate(all="ignore"):
+        total = float(kernel.sum(dtype=object if kernel.dtype.kind in "iu" else np.float64))
     if total == 0:
         raise ValueError("normalize='sum' cannot divide by the kernel's sum, 0: pass 'size' or False")
     return total
@@ -247,7 +244,7 @@ def pad(
     if channels is not None:
         pads.insert(channels, (0, 0))
     shape = addressable([before + n + after for n, (before, after) in zip(x.shape, pads, strict=True)])
-    if padding_mode == "resize":
+    if isinstance(padding_mode, str) and padding_mode == "resize":
         return _zoom(x, shape)
     mode, value = check_border(padding_mode, padding_value)
     maps = [loop.border_map(n, *pair, mode) for n, pair in zip(x.shape, pads, strict=True)]

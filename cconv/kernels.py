@@ -37,9 +37,7 @@ def _positive(name: str, value: Any) -> float:
 
 def _across(axis: Any, along: list[float], smooth: list[float]) -> np.ndarray:
     """The separable kernel that runs `along` the axis and `smooth` across it."""
-    axis = integer("axis", axis, 0)
-    if axis > 1:
-        raise ValueError(f"axis is {axis}; want 0 (rows, horizontal edges) or 1 (columns, vertical edges)")
+    axis = integer("axis", axis, 0, 1)
     kernel = np.outer(along, smooth).astype(np.float64)
     return kernel if axis == 0 else kernel.T.copy()
 
@@ -278,10 +276,8 @@ def roberts(axis: int = 0) -> np.ndarray:
     array([[ 1.,  0.],
            [ 0., -1.]])
     """
-    if integer("axis", axis, 0) > 1:
-        raise ValueError(f"axis is {axis}; want 0 or 1, the two diagonals")
     kernel = np.diag([1.0, -1.0])
-    return kernel if axis == 0 else kernel[:, ::-1].copy()
+    return kernel if integer("axis", axis, 0, 1) == 0 else kernel[:, ::-1].copy()
 
 
 def laplacian(diagonals: bool = False) -> np.ndarray:

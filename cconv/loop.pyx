@@ -93,6 +93,8 @@ def border_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t after, str mode):
     if n == 0 and border != CONSTANT and before + after:
         raise ValueError(f"cannot extend an empty axis with padding_mode={mode!r}: "
                          "it has no values to repeat; pass padding_mode='zeros'")
+    if before + n + after > 2**56:
+        raise MemoryError(f"padding makes an axis of {before + n + after} values: too many to index")
     indices = np.empty(before + n + after, np.intp)
     cdef Py_ssize_t[::1] view = indices
     cdef Py_ssize_t i

@@ -87,7 +87,8 @@ def check_activation(activation: Any) -> tuple[float | None, float | None] | Non
     """The lower and upper limit that an activation sets, or None."""
     if activation is None:
         return None
-    if isinstance(activation, str) and activation == "relu":
+    if isinstance(activation, str) and activation != "clip":
+        one_of("activation", activation, ("relu", "clip"))
         return 0, None
     if (
         isinstance(activation, (tuple, list)) and len(activation) == 3
