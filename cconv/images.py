@@ -171,7 +171,7 @@ def _channel_axis(x: np.ndarray, axes: int, channel_axis: Any) -> int | None:
             f"image has shape {x.shape}, {x.ndim} axes, but the kernel has {axes}: want an image of "
             f"{axes} axes, or {axes + 1} with channels"
         )
-    axis = None if channel_axis is None else integer("channel_axis", channel_axis, -x.ndim, x.ndim - 1)
+    axis = None if channel_axis is None else integer("channel_axis", channel_axis, -axes - 1, axes)
     wanted = axes if axis is None else axes + 1
     if x.ndim != wanted:
         raise ValueError(
