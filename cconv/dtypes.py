@@ -116,7 +116,7 @@ def integer_compute_dtype(
     `w` (O, taps...).  Raises OverflowError where not even int64 is sure to hold the sum.
     """
     taps = w.reshape(w.shape[0], -1)
-    if magnitude(w) * taps.shape[1] < 2**62:
+    if magnitude(w, exact=True) * taps.shape[1] < 2**62:
         weights = int(np.abs(taps.astype(np.int64)).sum(axis=1).max(initial=0))
     else:  # in Python's integers, which do not wrap
         weights = max((sum(abs(int(v)) for v in row) for row in taps), default=0)

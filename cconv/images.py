@@ -188,7 +188,7 @@ def _divisor(kernel: np.ndarray, normalize: Any) -> float | None:
     if normalize is True:
         raise ValueError("normalize=True does not say how: pass 'size' (number of taps) or 'sum' (of the kernel)")
     if one_of("normalize", normalize, ("size", "sum")) == "size":
-        return float(kernel.size)
+        return float(kernel.size) if kernel.size > 1 else None
     # Python's integers do not wrap
     with np.errstate(all="ignore"):
         total = float(kernel.sum(dtype=object if kernel.dtype.kind in "iu" else np.float64))

@@ -87,21 +87,38 @@ cdef Py_ssize_t source(Py_ssize_t i, Py_ssize_t n, Border border) noexcept nogil
 def border_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t after, str mode):
     """Index map of one padded axis: for each of its before + n + after coordinates the index
     of the value that stands there, or -1 for the constant."""
-    cdef Border border = BORDERS[mode]
     if n < 0 or before < 0 or after < 0 or max(n, before, after) > 2**60:
         raise ValueError(f"cannot pad {n} values with {before} before and {after} after")
-    if n == 0 and border != CONSTANT and before + after:
+    if n == 0 and before + after and BORDERS[mode] != CONSTANT:
         raise ValueError(f"cannot extend an empty axis with padding_mode={mode!r}: "
                          "it has no values to repeat; pass padding_mode='zeros'")
-    if before + n + after > 2**56:
-        raise MemoryError(f"padding makes an axis of {before + n + after} values: too many to index")
-    indices = np.empty(before + n + after, np.intp)
+    return tap_map(n, before, 0, before + n + after, 1, 1, 1, mode)[0]
+
+
+def tap_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t start, Py_ssize_t size, Py_ssize_t k,
+            Py_ssize_t s, Py_ssize_t d, str mode):
+    """What stands under tap i at output position start + o: (map, step, spread), to be looked up
+    as map[o * step + i * spread].
+
+    A map of all coordinates between the first and the last, or of those that taps touch only,
+    where they are fewer (wide strides and dilations)."""
+    cdef Border border = BORDERS[mode]
+    cdef Py_ssize_t length = (size - 1) * s + (k - 1) * d + 1
+    cdef bint sparse = size < length // k
+    cdef Py_ssize_t i, o
+    if (size * k if sparse else length) > 2**56:
+        raise MemoryError(f"padding makes an axis of {length} values: too many to index")
+    indices = np.empty(size * k if sparse else length, np.intp)
     cdef Py_ssize_t[::1] view = indices
-    cdef Py_ssize_t i
     with nogil:
-        for i in range(before + n + after):
-            view[i] = source(i - before, n, border)
-    return indices
+        if sparse:
+            for o in range(size):
+                for i in range(k):
+                    view[o * k + i] = source((start + o) * s + i * d - before, n, border)
+        else:
+            for i in range(length):
+                view[i] = source(start * s + i - before, n, border)
+    return (indices, k, 1) if sparse else (indices, s, d)
 
 
 @cython.boundscheck(True)
@@ -116,6 +133,8 @@ def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode
     the caller proves it.
     """
     cdef Py_ssize_t axis
+    if mode not in BORDERS:
+        raise ValueError(f"mode is {mode!r}; want one of {', '.join(BORDERS)}")
     for name, array, axes in (("x", x, 5), ("w", w, 5), ("bias", bias, 1), ("y", y, 5)):
         if array.ndim != axes:
             raise ValueError(f"{name} has shape {array.shape}: {axes} axes are needed")
@@ -130,17 +149,20 @@ def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode
         if min(s, d, k, size) < 1 or skip < 0 or (skip + size - 1) * s + (k - 1) * d >= before + n + after:
             raise ValueError(f"axis {axis}: {skip} + {size} positions of {k} taps, stride {s}, dilation "
                              f"{d}, do not fit {before} + {n} + {after} values")
-        maps.append(border_map(n, before, after, mode)[skip * s:])
-        steps[axis] = s, d
+        if before < 0 or after < 0 or (n == 0 and before + after and BORDERS[mode] != CONSTANT):
+            raise ValueError(f"axis {axis}: {n} values cannot have a border of {before} and {after}")
+        indices, steps[axis, 0], steps[axis, 1] = tap_map(n, before, skip, size, k, s, d, mode)
+        maps.append(indices)
     inside = inside_ranges(n, before - skip * s, k, size, s, d)
+    step = x.strides[4] * min(s, max(n, 1))         # bytes from one position's value to the next's
     sums = np.empty((3, y.shape[4]), y.dtype)
     # A plain if: the fused-type dispatcher costs more than a small convolution.
     if y.dtype == np.float32:
-        run[float](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+        run[float](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, step, groups, value, sums)
     elif y.dtype == np.float64:
-        run[double](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+        run[double](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, step, groups, value, sums)
     elif y.dtype == np.int64:
-        run[int64_t](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, groups, value, sums)
+        run[int64_t](x, w, bias, y, maps[0], maps[1], maps[2], steps, inside, step, groups, value, sums)
     else:
         raise TypeError(f"y has dtype {y.dtype}: float32, float64 or int64 is needed")
 
@@ -157,7 +179,7 @@ def inside_ranges(n, before, k, size, s, d):
 cdef int run(const number[:, :, :, :, :] x, const number[:, :, :, :, :] w, const number[:] bias,
              number[:, :, :, :, :] y, const Py_ssize_t[::1] d_map, const Py_ssize_t[::1] h_map,
              const Py_ssize_t[::1] w_map, const Py_ssize_t[:, ::1] steps,
-             const Py_ssize_t[:, ::1] inside, Py_ssize_t G, number value,
+             const Py_ssize_t[:, ::1] inside, Py_ssize_t step, Py_ssize_t G, number value,
              number[:, ::1] sums) except -1:
     """Batch, group, output channel, output position.  All sizes agree and every index is in
     range: `correlate` has proven it."""
@@ -178,7 +200,7 @@ cdef int run(const number[:, :, :, :, :] x, const number[:, :, :, :, :] w, const
                             for j in range(OW):
                                 total[j], rest[j], part[j] = bias[o], 0, 0
                             sum_row(x, w, n, g, o, od, oh, OW, d_map, h_map, w_map,
-                                    steps, inside, value, total, rest, part)
+                                    steps, inside, step, value, total, rest, part)
                             for j in range(OW):
                                 # rest is NaN where total is infinite
                                 y[n, o, od, oh, j] = total[j] + rest[j] if rest[j] == rest[j] else total[j]
@@ -194,14 +216,13 @@ cdef inline int sum_row(const number[:, :, :, :, :] x, const number[:, :, :, :, 
                         Py_ssize_t n, Py_ssize_t g, Py_ssize_t o, Py_ssize_t od, Py_ssize_t oh,
                         Py_ssize_t OW, const Py_ssize_t[::1] d_map, const Py_ssize_t[::1] h_map,
                         const Py_ssize_t[::1] w_map, const Py_ssize_t[:, ::1] steps,
-                        const Py_ssize_t[:, ::1] inside, number value,
+                        const Py_ssize_t[:, ::1] inside, Py_ssize_t step, number value,
                         number *total, number *rest, number *part) except -1 nogil:
     """Input channel, tap: one row of OW output positions, each tap added along the whole row."""
     cdef Py_ssize_t CG = w.shape[1], KD = w.shape[2], KH = w.shape[3], KW = w.shape[4]
     cdef Py_ssize_t SW = steps[2, 0], DW = steps[2, 1]
     cdef Py_ssize_t c, kd, kh, kw, d, h, i, j
     cdef Py_ssize_t first = inside[0, 0], last = inside[KW - 1, 1]  # where no tap meets the border
-    cdef Py_ssize_t step = x.strides[4] * min(SW, x.shape[4])       # bytes from position to position
     cdef number weights[LINES]
     cdef const char *lines[LINES]
     cdef int taps = 0, waiting = 0

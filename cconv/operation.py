@@ -148,13 +148,15 @@ def _compute(
         sums = y[part] if direct else np.empty(y[part].shape, compute)
         run_loop(lift(given), w, start, lift(sums), geometry, groups, value, threads)
         if not direct:
-            store(finish(sums, divisor, bias, limits), wanted, y[part])
+            store(finish(sums, divisor, bias, limits, wanted), wanted, y[part])
 
 
-def finish(sums: np.ndarray, divisor: float | None, bias: np.ndarray | None, limits: Any) -> np.ndarray:
+def finish(
+    sums: np.ndarray, divisor: float | None, bias: np.ndarray | None, limits: Any, wanted: np.dtype
+) -> np.ndarray:
     """What store does besides rounding: the divisor, the bias after it, the activation."""
-    if divisor is not None:
-        sums = np.divide(sums, divisor, dtype=F64 if sums.dtype.kind == "i" else sums.dtype)
+    if divisor is not None:  # in float64 for integers, so that no quotient becomes a half that it is not
+        sums = np.divide(sums, divisor, dtype=sums.dtype if wanted.kind == "f" else F64)
         if bias is not None:
             sums += bias.reshape(-1, *[1] * (sums.ndim - 2)).astype(sums.dtype)
     return sums if limits is None else np.asarray(np.clip(sums, *limits))

@@ -16,6 +16,8 @@ from .geometry import integer
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+MOST = 256  # threads, whatever is asked for
+
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _chosen: int | None = None
@@ -108,6 +110,7 @@ def resolve(workers: Any) -> int:
 def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
     """Run all tasks on `workers` threads, this one among them; the first exception is raised."""
     waiting = list(tasks)[::-1]
+    workers = min(workers, len(waiting), MOST)
 
     def work() -> None:
         token = _working.set(True)
@@ -126,7 +129,7 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
 
     futures = []
     try:
-        for _ in range(min(workers, len(waiting)) - 1):
+        for _ in range(workers - 1):
             futures.append(_get_pool(workers - 1).submit(work))
     except RuntimeError:
         pass  # no more threads to be had: those that work take all tasks

@@ -200,6 +200,18 @@ def test_long_kernels_keep_the_error_promise(taps, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("taps", [16, 17, 64, 1000])
+def test_small_addends_that_each_addition_would_lose_keep_the_error_promise(taps, dtype):
+    half = np.finfo(dtype).eps / 2  # 1 + half is 1
+    for place in (0, 1, 15, taps - 1):
+        x = np.full(taps, half, dtype)
+        x[place] = 1
+        exact = 1 + (taps - 1) * Fraction(float(half))
+        y = cconv.correlate(x, np.ones(taps, dtype))
+        assert abs(Fraction(y.item()) - exact) <= promise(np.finfo(dtype).eps, exact)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_long_kernel_that_cancels_keeps_the_error_promise(dtype):
     rng = np.random.default_rng(5)
     x, w = rng.standard_normal((2, 20000)).astype(dtype)
@@ -272,3 +284,13 @@ def test_inputs_converted_piece_by_piece_are_converted_whole(dtype):
     assert x.size > 2**20
     y = cconv.conv2d(x, w, dtype=np.float32)
     assert y.tobytes() == cconv.conv2d(x.astype(np.float32), w).tobytes()
+
+
+def test_strides_and_dilations_as_wide_as_the_padding_cost_what_their_taps_cost():
+    for n in (10**9, 2**40, 2**59):
+        y = cconv.conv1d([[5.0, 6.0, 7.0]], [[[2.0]]], padding=n, stride=n)
+        assert y.tolist() == [[0, 10, 0]]
+        y = cconv.conv1d([[5.0, 6.0, 7.0]], [[[2.0, 3.0, 4.0]]], padding=n, dilation=n)
+        assert y.tolist() == [[15, 18, 21]]
+        y = cconv.conv1d([[5.0, 6.0, 7.0]], [[[2.0, 3.0]]], padding=n, dilation=n, stride=n, padding_mode="edge")
+        assert y.tolist() == [[25, 2 * 5 + 3 * 7]]

@@ -222,7 +222,7 @@ def test_an_empty_result_prints_the_arithmetic():
 @pytest.mark.parametrize("options, error", [
     (dict(padding=2**59), OverflowError), (dict(padding=2**60), OverflowError),
     (dict(padding=((2**40, 0), (0, 2**40))), OverflowError),
-    (dict(padding=2**59, stride=2**59), (OverflowError, MemoryError, ValueError)), (dict(dilation=2**59), ValueError),
+    (dict(dilation=2**59), ValueError),
     (dict(dilation=2**59, padding=2**60), (OverflowError, MemoryError)),
     (dict(padding=2**60, padding_mode="wrap"), OverflowError),
 ])  # fmt: skip
