@@ -5,6 +5,7 @@ CCONV_CHECKED=1 builds with Cython's bounds checks on, for the tests.
 
 import os
 import sys
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -18,15 +19,22 @@ else:
     # -g0 undoes Python's own -g, which makes the module five times as large.
     flags = ["-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden"]
 
+core = sorted(glob("cconv/core/*.c"))
+headers = sorted(glob("cconv/core/*.h"))
+macros = [("CCONV_CHECKED", "1")] if checked else []
+
 setup(
     ext_modules=cythonize(
         [
+            Extension("cconv.loop", ["cconv/loop.pyx"], extra_compile_args=flags, define_macros=macros),
             Extension(
-                "cconv.loop",
-                ["cconv/loop.pyx"],
+                "cconv.engine",
+                ["cconv/engine.pyx", *core],
+                depends=headers,
+                include_dirs=["cconv"],
                 extra_compile_args=flags,
-                define_macros=[("CCONV_CHECKED", "1")] if checked else [],
-            )
+                define_macros=macros,
+            ),
         ],
         build_dir="build",
         compiler_directives={

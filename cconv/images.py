@@ -56,7 +56,8 @@ def correlate(
         Takes the result and is returned: exact shape, any strides, may overlap the image.
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
-    algorithm : {"auto", "loop"}
+    algorithm : {"auto", "direct", "loop", "rows", "taps"}
+        "auto" and "direct" choose; the others force one way or raise ValueError.
 
     Returns
     -------

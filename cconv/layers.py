@@ -97,7 +97,8 @@ def conv2d(
         Takes the result and is returned: exact shape, any strides, may overlap the inputs.
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
-    algorithm : {"auto", "loop"}
+    algorithm : {"auto", "direct", "loop", "rows", "taps"}
+        "auto" and "direct" choose; the others force one way or raise ValueError.
 
     Returns
     -------

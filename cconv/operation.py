@@ -1,37 +1,20 @@
 """One convolution, after both vocabularies have been taken off: arrays in, array out.
 
-layers.py and images.py say what is to be computed; here it is decided in which dtype, by which
-algorithm and on how many threads, and the sums are turned into the result.
+layers.py and images.py say what is to be computed; here the arguments that both share are checked
+and the dtypes decided; compute.py does the work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import loop, workers as pool
-from .dtypes import F32, F64, check_out, default_dtype, integer_compute_dtype, result_dtype, store
+from .compute import ALGORITHMS, Geometry, Job, run
+from .dtypes import F32, F64, check_out, default_dtype, integer_compute_dtype, result_dtype
 from .geometry import addressable, one_of, output_sizes, per_axis, resolve_padding, shown
-
-ALGORITHMS = ("auto", "loop")
-CHUNK = 2**20  # values converted at a time, where the input is not of the dtype of the sums
-THREADING_PAYS = 2**20  # multiplications
-
-
-class Geometry(NamedTuple):
-    """Everything about a call that is a number per spatial axis, and its border."""
-
-    stride: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-    sizes: tuple[int, ...]  # of the result
-    mode: str
-    value: float | int
-
 
 def resolve_geometry(
     sizes: Sequence[int], kernel: Sequence[int], stride: Any, padding: Any, dilation: Any,
@@ -125,41 +108,11 @@ def correlate(
     else:
         image, w = (a.copy() if np.may_share_memory(a, out) else a for a in (image, w))
         bias = bias.copy() if bias is not None and np.may_share_memory(bias, out) else bias
-    x, y = planes(image), planes(out)
-
+    job = Job(planes(image), w, bias, planes(out), geometry, groups, value, compute, wanted, divisor, limits,
+              threads, algorithm)
     with np.errstate(all="ignore"):  # inf and NaN travel as IEEE says, without a warning
-        _compute(x, w, bias, y, compute, wanted, geometry, groups, value, divisor, limits, threads)
+        run(job)
     return out  # type: ignore[no-any-return]
-
-
-def _compute(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, compute: np.dtype, wanted: np.dtype,
-    geometry: Geometry, groups: int, value: float | int, divisor: float | None, limits: Any, threads: int,
-) -> None:
-    """x (N, C, spatial...) -> y (N, O, spatial...), a chunk of samples at a time if x or y is to be converted."""
-    start = np.zeros(w.shape[0], compute) if bias is None or divisor is not None else bias.astype(compute)
-    w = lift(w.astype(compute, copy=False))
-    direct = compute == wanted and usable(y, compute) and divisor is None and limits is None
-    whole = direct and usable(x, compute)
-    step = max(1, len(x) if whole else CHUNK // max(1, x[:1].size, y[:1].size))
-    for first in range(0, len(x), step):
-        part = slice(first, first + step)
-        given = x[part] if usable(x, compute) else x[part].astype(compute)
-        sums = y[part] if direct else np.empty(y[part].shape, compute)
-        run_loop(lift(given), w, start, lift(sums), geometry, groups, value, threads)
-        if not direct:
-            store(finish(sums, divisor, bias, limits, wanted), wanted, y[part])
-
-
-def finish(
-    sums: np.ndarray, divisor: float | None, bias: np.ndarray | None, limits: Any, wanted: np.dtype
-) -> np.ndarray:
-    """What store does besides rounding: the divisor, the bias after it, the activation."""
-    if divisor is not None:  # in float64 for integers, so that no quotient becomes a half that it is not
-        sums = np.divide(sums, divisor, dtype=sums.dtype if wanted.kind == "f" else F64)
-        if bias is not None:
-            sums += bias.reshape(-1, *[1] * (sums.ndim - 2)).astype(sums.dtype)
-    return sums if limits is None else np.asarray(np.clip(sums, *limits))
 
 
 def _compute_dtype(
@@ -172,41 +125,3 @@ def _compute_dtype(
         return integer_compute_dtype(name, x, w, bias, int(value)), int(value)
     wide = F64 in (default_dtype(natural), wanted)
     return (F64 if wide else F32), float(value)
-
-
-def usable(array: np.ndarray, compute: np.dtype) -> bool:
-    """Whether the loop can read or write `array` as it lies: its dtype, aligned, native."""
-    return array.dtype == compute and array.dtype.isnative and array.flags.aligned
-
-
-def lift(array: np.ndarray) -> np.ndarray:
-    """(A, B, spatial...) as (A, B, D, H, W): missing axes have length 1."""
-    return array[(slice(None), slice(None)) + (None,) * (5 - array.ndim)]
-
-
-def run_loop(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, geometry: Geometry,
-    groups: int, value: float | int, threads: int,
-) -> None:
-    """The loop over 5-axis arrays, cut into parts of the result where threads pay."""
-    missing = 3 - len(geometry.stride)
-    stride = (1,) * missing + geometry.stride
-    dilation = (1,) * missing + geometry.dilation
-    pads = ((0, 0),) * missing + geometry.pads
-
-    def part(axis: int, first: int, last: int) -> None:
-        start = [0, 0, 0]
-        cut: list[Any] = [slice(None)] * 5
-        cut[axis] = slice(first, last)
-        if axis >= 2:
-            start[axis - 2] = first
-        given = x[first:last] if axis == 0 else x
-        loop.correlate(given, w, bias, y[tuple(cut)], stride, pads, dilation, groups, geometry.mode, value, start)
-
-    axis = max((0, 2, 3, 4), key=lambda a: min(y.shape[a], 4 * threads))  # the first that is long enough
-    size = y.shape[axis]
-    if threads == 1 or size == 1 or y.size * w[0].size < THREADING_PAYS:
-        part(0, 0, y.shape[0])
-        return
-    edges = np.linspace(0, size, min(size, 4 * threads) + 1).astype(int).tolist()
-    pool.run([partial(part, axis, *ends) for ends in pairwise(edges)], threads)

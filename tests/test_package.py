@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import loop
+from cconv import engine, loop
 
 PACKAGE = Path(cconv.__file__).parent
 
@@ -34,13 +34,16 @@ def test_named_kernels_are_float64_and_belong_to_their_names():
         assert abs(kernel.sum() - total) < 1e-12, name
 
 
-def test_the_stub_of_the_loop_agrees_with_it():
-    stub = ast.parse((PACKAGE / "loop.pyi").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [loop, engine])
+def test_the_stubs_of_the_compiled_modules_agree_with_them(module):
+    stub = ast.parse((PACKAGE / f"{module.__name__.rpartition('.')[2]}.pyi").read_text(encoding="utf-8"))
     functions = {node.name: [a.arg for a in node.args.args] for node in stub.body if isinstance(node, ast.FunctionDef)}
     names = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)} | set(functions)
-    assert names == {n for n in vars(loop) if not n.startswith("_") and n != "np"}
+    names |= {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
+    there = {n for n in vars(module) if not n.startswith("_") and n != "np"}
+    assert names == there - ({"BORDERS"} if module is engine else set())
     for name, arguments in functions.items():
-        assert list(inspect.signature(getattr(loop, name)).parameters) == arguments
+        assert list(inspect.signature(getattr(module, name)).parameters) == arguments
     assert (PACKAGE / "py.typed").exists()
 
 
@@ -52,7 +55,7 @@ def test_type_checkers_accept_users_and_the_stubs(tmp_path):
         "z: np.ndarray = cconv.correlate([[1]], cconv.kernels.gaussian(3, 1.0), dtype=np.uint8)\n"
         "s: tuple[int, ...] = cconv.output_shape((3, 4), 3, padding=1)\n"
     )
-    for command in (["mypy", "--strict", "user.py"], ["mypy.stubtest", "cconv.loop"]):
+    for command in (["mypy", "--strict", "user.py"], ["mypy.stubtest", "cconv.loop", "cconv.engine"]):
         done = subprocess.run([sys.executable, "-P", "-m", *command], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,0 +1,193 @@
+"""The work of one call: a chunk of samples at a time, by the engine or the loop, on some threads.
+
+The engine (engine.pyx, core/) serves every float sum.  The loop serves exact sums in int64, and
+weights that are not finite over a border of zeros, which it skips where the engine multiplies.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import engine, loop, workers as pool
+from .dtypes import F64, store
+from .geometry import shown
+
+ALGORITHMS = ("auto", "direct", "loop", "rows", "taps")
+CHUNK = 2**20  # values converted at a time, where an array is not as the engine or the loop takes it
+THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
+
+
+class Geometry(NamedTuple):
+    """Everything about a call that is a number per spatial axis, and its border."""
+
+    stride: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    sizes: tuple[int, ...]  # of the result
+    mode: str
+    value: float | int
+
+
+class Job(NamedTuple):
+    """One convolution: x (N, C, spatial...), w (O, C/groups, taps...), bias (O,), y (N, O, spatial...)."""
+
+    x: np.ndarray
+    w: np.ndarray
+    bias: np.ndarray | None
+    y: np.ndarray
+    geometry: Geometry
+    groups: int
+    value: float | int  # of the border, as a number of `compute`
+    compute: np.dtype  # of the sums
+    wanted: np.dtype  # of the result
+    divisor: float | None  # of the sums, before the bias
+    limits: tuple[float | None, float | None] | None
+    threads: int
+    algorithm: str
+
+
+def run(job: Job) -> None:
+    """Fill y."""
+    if job.x.shape[0] == 0:
+        return
+    if job.algorithm == "loop" or job.compute.kind == "i":
+        if job.algorithm not in ("auto", "direct", "loop"):
+            raise ValueError(
+                f"algorithm={job.algorithm!r} cannot serve: these sums of integers need int64; pass 'auto' or 'loop'"
+            )
+        _run_loop(job)
+    elif not _run_engine(job):
+        if job.algorithm not in ("auto", "direct"):
+            raise ValueError(
+                f"algorithm={job.algorithm!r} cannot serve: weights that are not finite must not be multiplied "
+                f"by the padding's zeros; pass 'auto' or 'loop'"
+            )
+        _run_loop(job)
+
+
+def _run_engine(job: Job) -> bool:
+    """By the C core; False, with nothing done, where the weights are not finite and zeros are padded."""
+    isa = os.environ.get("CCONV_ISA") or None
+    if isa is not None and isa not in engine.instruction_sets():
+        known = ", ".join(engine.instruction_sets())
+        raise ValueError(f"CCONV_ISA={shown(isa)} in the environment is not to be had here; want one of {known}")
+    low, high = job.limits or (None, None)
+    readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
+    direct = (
+        _as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
+        and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
+    )
+    bias = None if job.bias is None else job.bias.astype(job.compute)
+    w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
+    x, y, pixel = job.x, job.y, 1
+    dilation, pads, stride = job.geometry.dilation, job.geometry.pads, job.geometry.stride
+    if readable and direct and _interleaved(x) and _interleaved(y) and stride[-1] == 1:
+        pixel = x.shape[0]
+        x, y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (x, y))
+        dilation = (*dilation[:-1], dilation[-1] * pixel)
+        pads = (*pads[:-1], (pads[-1][0] * pixel, pads[-1][1] * pixel))
+
+    missing = 3 - len(stride)
+    step = max(1, len(x) if readable and direct else CHUNK // max(1, x[:1].size, y[:1].size))
+    packed = None
+    for first in range(0, len(x), step):
+        part = slice(first, first + step)
+        given = x[part] if readable else x[part].astype(job.compute)
+        sums = y[part] if direct else np.empty(y[part].shape, job.compute)
+        plan = engine.Plan(
+            lift(given), w, lift(sums), job.compute, (1,) * missing + stride, ((0, 0),) * missing + pads,
+            (1,) * missing + dilation, job.groups, job.geometry.mode, job.value,
+            job.divisor or 1.0, -np.inf if low is None or not direct else low,
+            np.inf if high is None or not direct else high, job.algorithm, isa, pixel,
+        )
+        if packed is None:
+            packed, finite = plan.pack(w)
+            if not finite and job.geometry.mode in ("zeros", "constant") and job.value == 0 and any(map(any, pads)):
+                return False
+        _share(plan, given, packed, bias, sums, job.threads)
+        if not direct:
+            store(sums if low is None and high is None else np.clip(sums, low, high), job.wanted, y[part])
+    return True
+
+
+def _share(
+    plan: engine.Plan, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
+) -> None:
+    """All tasks of a plan, in ranges that threads take one after the other."""
+    if threads == 1 or plan.tasks == 1 or plan.work < THREADING_PAYS:
+        plan.run(0, plan.tasks, x, packed, bias, y)
+        return
+    edges = np.linspace(0, plan.tasks, min(plan.tasks, 8 * threads) + 1).astype(int).tolist()
+    pool.run([partial(plan.run, *ends, x, packed, bias, y) for ends in pairwise(edges)], threads)
+
+
+def _interleaved(array: np.ndarray) -> bool:
+    """Whether the samples of (N, 1, ..., W) are the channels of pixels that lie side by side."""
+    n, size = array.shape[0], array.itemsize
+    return n > 1 and array.shape[1] == 1 and array.strides[0] == size and array.strides[-1] == n * size
+
+
+def _run_loop(job: Job) -> None:
+    """By the loop; it takes arrays of the sums' dtype only."""
+    late = job.divisor is not None
+    bias = np.zeros(job.w.shape[0], job.compute) if job.bias is None or late else job.bias.astype(job.compute)
+    w = lift(job.w.astype(job.compute, copy=False))
+    readable = _as_it_lies(job.x) and job.x.dtype == job.compute
+    direct = _as_it_lies(job.y) and job.y.dtype == job.wanted == job.compute and not late and job.limits is None
+    step = max(1, len(job.x) if readable and direct else CHUNK // max(1, job.x[:1].size, job.y[:1].size))
+    for first in range(0, len(job.x), step):
+        part = slice(first, first + step)
+        given = job.x[part] if readable else job.x[part].astype(job.compute)
+        sums = job.y[part] if direct else np.empty(job.y[part].shape, job.compute)
+        _share_loop(lift(given), w, bias, lift(sums), job)
+        if not direct:
+            store(_finish(sums, job), job.wanted, job.y[part])
+
+
+def _finish(sums: np.ndarray, job: Job) -> np.ndarray:
+    """What store does besides rounding: the divisor, the bias after it, the activation."""
+    if job.divisor is not None:  # in float64 for integers, so that no quotient becomes a half that it is not
+        sums = np.divide(sums, job.divisor, dtype=sums.dtype if job.wanted.kind == "f" else F64)
+        if job.bias is not None:
+            sums += job.bias.reshape(-1, *[1] * (sums.ndim - 2)).astype(sums.dtype)
+    return sums if job.limits is None else np.asarray(np.clip(sums, *job.limits))
+
+
+def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, job: Job) -> None:
+    """The loop over 5-axis arrays, cut into parts of the result where threads pay."""
+    missing = 3 - len(job.geometry.stride)
+    stride = (1,) * missing + job.geometry.stride
+    dilation = (1,) * missing + job.geometry.dilation
+    pads = ((0, 0),) * missing + job.geometry.pads
+
+    def part(axis: int, first: int, last: int) -> None:
+        start = [0, 0, 0]
+        cut: list[Any] = [slice(None)] * 5
+        cut[axis] = slice(first, last)
+        if axis >= 2:
+            start[axis - 2] = first
+        loop.correlate(x[first:last] if axis == 0 else x, w, bias, y[tuple(cut)], stride, pads, dilation,
+                       job.groups, job.geometry.mode, job.value, start)
+
+    axis = max((0, 2, 3, 4), key=lambda a: min(y.shape[a], 4 * job.threads))  # the first that is long enough
+    size = y.shape[axis]
+    if job.threads == 1 or size == 1 or y.size * w[0].size < THREADING_PAYS // 8:
+        part(0, 0, y.shape[0])
+        return
+    edges = np.linspace(0, size, min(size, 4 * job.threads) + 1).astype(int).tolist()
+    pool.run([partial(part, axis, *ends) for ends in pairwise(edges)], job.threads)
+
+
+def _as_it_lies(array: np.ndarray) -> bool:
+    """Whether compiled code can read or write `array` in place: aligned and native."""
+    return bool(array.dtype.isnative and array.flags.aligned)
+
+
+def lift(array: np.ndarray) -> np.ndarray:
+    """(A, B, spatial...) as (A, B, D, H, W): missing axes have length 1."""
+    return array[(slice(None), slice(None)) + (None,) * (5 - array.ndim)]

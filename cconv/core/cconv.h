@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * cconv: convolution (cross-correlation) in C11, without allocation, threads or mutable state.
+ *
+ *     cconv_desc desc = {.size = sizeof desc, ...};
+ *     cconv_plan plan;
+ *     status = cconv_plan_init(&plan, &desc);            checks everything; no data is touched
+ *     packed = malloc(plan.packed_bytes);
+ *     cconv_pack_weights(&plan, weight, packed);         once per weight
+ *     work   = malloc(plan.workspace_bytes);             one for each thread
+ *     cconv_run(&plan, 0, plan.tasks, input, packed, bias, output, work);
+ *
+ * Any cut of [0, plan.tasks) into ranges gives the same bits, and ranges may run at once.
+ * Arrays are (N, C, D, H, W) with any strides in bytes; elements are aligned and native.
+ * Fewer spatial axes: lengths of 1 in front.  The output must not overlap the input.
+ */
+#ifndef CCONV_H
+#define CCONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum cconv_status {
+    CCONV_OK,
+    CCONV_ERROR_DESC,       /* desc is NULL or its size is not that of this header */
+    CCONV_ERROR_TYPE,       /* a type is unknown, or the output's does not fit */
+    CCONV_ERROR_BORDER,     /* an unknown border, or one that repeats an empty axis */
+    CCONV_ERROR_GROUPS,     /* groups do not divide the channels */
+    CCONV_ERROR_SIZE,       /* a size, stride, dilation or padding is out of range */
+    CCONV_ERROR_EMPTY,      /* the output would have an axis of less than 1 */
+    CCONV_ERROR_ALGORITHM,  /* the algorithm is unknown or cannot serve */
+    CCONV_ERROR_ISA,        /* the instruction set is unknown or not there */
+    CCONV_ERROR_ARGUMENT    /* a pointer is NULL or a range is outside the tasks */
+} cconv_status;
+
+typedef enum cconv_type {
+    CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16, CCONV_U32, CCONV_I32, CCONV_U64, CCONV_I64,
+    CCONV_F16, CCONV_F32, CCONV_F64, CCONV_TYPES
+} cconv_type;
+
+typedef enum cconv_border {
+    CCONV_CONSTANT,         /* vvv abcd vvv */
+    CCONV_EDGE,             /* aaa abcd ddd */
+    CCONV_REFLECT,          /* dcb abcd cba */
+    CCONV_SYMMETRIC,        /* cba abcd dcb */
+    CCONV_WRAP,             /* bcd abcd abc */
+    CCONV_BORDERS
+} cconv_border;
+
+typedef enum cconv_algorithm { CCONV_AUTO, CCONV_ROWS, CCONV_TAPS, CCONV_ALGORITHMS } cconv_algorithm;
+
+typedef struct cconv_desc {
+    size_t size;                                /* sizeof(cconv_desc) */
+    cconv_type compute;                         /* of the sums: CCONV_F32 or CCONV_F64 */
+    cconv_type input_type, weight_type;         /* any */
+    cconv_type output_type;                     /* that of the sums, or U8 I8 U16 I16 */
+    int64_t batch, in_channels, out_channels, groups;
+    int64_t input[3], kernel[3];                /* D, H, W */
+    int64_t stride[3], dilation[3], before[3], after[3];
+    int64_t interleave;                         /* neighbours along W that belong to one pixel; 1 */
+    cconv_border border;
+    double border_value;
+    int64_t input_stride[5], weight_stride[5], output_stride[5];   /* bytes; N C D H W, O C D H W */
+    double divisor;                             /* of the sum of products; 1 */
+    double low, high;                           /* what the result is clipped to; -inf, inf */
+    cconv_algorithm algorithm;
+    const char *isa;                            /* NULL: the best there is */
+} cconv_desc;
+
+typedef struct cconv_plan {
+    cconv_desc desc;
+    cconv_algorithm algorithm;
+    const struct cconv_kernels *kernels;
+    int64_t output[3];                          /* D, H, W of the result */
+    int64_t tasks;
+    size_t packed_bytes, workspace_bytes;
+    /* how a task is laid out: see plan.c */
+    int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
+    int64_t channel_block, out_block, out_blocks, taps, columns;
+    int apart[3], compact;
+    size_t table_bytes, planes_at, panel_at, sums_at;
+} cconv_plan;
+
+cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
+
+/* Weights (O, C/groups, KD, KH, KW) in the order in which they are used, in the type of the sums.
+ * *finite, if not NULL: whether all are; those that are not need a caller that skips padding. */
+cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed, int *finite);
+
+/* Tasks first to last - 1.  bias: out_channels values of the type of the sums, or NULL. */
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *packed,
+                       const void *bias, void *output, void *workspace);
+
+const char *cconv_strerror(cconv_status status);
+const char *cconv_isa_name(const cconv_plan *plan);
+
+/* The i-th instruction set of this build that this CPU has, best first; NULL after the last. */
+const char *cconv_isa_list(int i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

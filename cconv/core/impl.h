@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Private to the core: the table of kernels that an instruction set offers, and the macros by which
+ * one source file is compiled for it whatever the compiler's flags.
+ */
+#ifndef CCONV_IMPL_H
+#define CCONV_IMPL_H
+
+#include "cconv.h"
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define CCONV_INLINE static __forceinline
+#else
+#define CCONV_INLINE static inline __attribute__((always_inline))
+#endif
+
+#if defined(__clang__) || defined(__GNUC__)
+#define CCONV_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define CCONV_HIDDEN
+#endif
+
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
+#define CCONV_X86 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define CCONV_ARM64 1
+#endif
+
+enum {
+    BLOCK_TAPS = 128,       /* taps summed in a register before the sum goes to memory */
+    MAX_TILE = 12,          /* output channels of a register tile */
+    MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
+    SLACK = 128             /* values that a kernel may read or write beyond a row's end */
+};
+
+/* y[o][j] (+)= sum over t of w[t][o] * x[offset[t] + j], o < the tile's channels, j < its width.
+ * bias: what a first block starts from, one for each o; NULL: adds to what y holds. */
+typedef void cconv_taps_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w,
+                               const void *bias, void *y, ptrdiff_t y_plane);
+
+/* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
+ * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows. */
+typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
+                               const void *w, const void *bias, void *y, ptrdiff_t y_step);
+
+/* n values of any type, `stride` bytes apart, as values of the type of the sums. */
+typedef void cconv_load_kernel(const char *x, ptrdiff_t stride, void *y, int64_t n);
+
+/* n sums divided, clipped, rounded if the output holds integers, written `stride` bytes apart. */
+typedef void cconv_store_kernel(const void *x, char *y, ptrdiff_t stride, int64_t n, double divisor, double bias,
+                                double low, double high);
+
+enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors; 1, 2, 4, 8 rows */
+
+typedef struct cconv_type_kernels {
+    int lanes;                                              /* values of a vector */
+    int tile;                                               /* output channels of the best tile */
+    cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by channels and log2 of vectors, or NULL */
+    cconv_rows_kernel *rows[HEIGHTS][WIDTHS];               /* by log2 of rows and of vectors, or NULL */
+    cconv_load_kernel *load[CCONV_TYPES];
+    cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
+} cconv_type_kernels;
+
+struct cconv_kernels {
+    const char *name;
+    const cconv_type_kernels *f32, *f64;
+};
+
+/* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */
+CCONV_HIDDEN const struct cconv_kernels *cconv_choose_kernels(const char *isa);
+
+/* One ISA's table each; those of other architectures are not compiled. */
+extern CCONV_HIDDEN const struct cconv_kernels cconv_kernels__generic, cconv_kernels__avx2, cconv_kernels__avx512,
+    cconv_kernels__neon;
+
+/* IEEE binary16 to binary32, exactly: the exponent is moved by a multiplication. */
+CCONV_INLINE float cconv_half(uint16_t half)
+{
+    union { uint32_t bits; float value; } u, sign;
+    u.bits = (uint32_t)(half & 0x7fff) << 13;
+    u.value *= 5.192296858534828e33f;                       /* 2**112 */
+    if ((half & 0x7fff) >= 0x7c00) u.bits |= 0x7f800000;    /* infinity and NaN */
+    sign.value = u.value;
+    sign.bits |= (uint32_t)(half & 0x8000) << 16;
+    return sign.value;
+}
+
+CCONV_INLINE size_t cconv_type_size(cconv_type type)
+{
+    static const unsigned char sizes[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
+    return sizes[type];
+}
+
+/* Where tap k of axis a lies in the planes: in which phase, and at which entry of it.  Taps k and
+ * k + cycle share a phase; with wide dilations none do (plan.c). */
+CCONV_INLINE int64_t cconv_phase(const cconv_plan *plan, int a, int64_t k)
+{
+    return k % plan->cycle[a];
+}
+
+CCONV_INLINE int64_t cconv_entry(const cconv_plan *plan, int a, int64_t k)
+{
+    return plan->apart[a] ? 0 : k * plan->desc.dilation[a] / plan->desc.stride[a];
+}
+
+CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
+{
+    return plan->desc.compute == CCONV_F32 ? plan->kernels->f32 : plan->kernels->f64;
+}
+
+/* load.c: one padded plane of a channel; store.c: sums to output. */
+typedef struct cconv_task {
+    int64_t n, group, od, out_first, out_count;
+    int64_t first[3], size[3];          /* the band: first output position and size along D (1), H, W */
+} cconv_task;
+
+CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane);
+CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, const char *bias,
+                                   char *output);
+
+/* taps.c, rows.c: fill the sums of a band.  Tables are made by pack, in front of the weights. */
+CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets);
+CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
+                                 const char *bias, char *work);
+CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *offsets);
+CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
+                                 const char *bias, char *work);
+
+#endif

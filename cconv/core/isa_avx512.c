@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The kernels for AVX-512: 32 registers of 16 float or 8 double.
+ */
+#include "impl.h"
+
+#ifdef CCONV_X86
+#include <immintrin.h>
+#include <math.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
+
+#define ACCUMULATORS 24
+
+#define T float
+#define V __m512
+#define LANES 16
+#define NAME(what) what##_f32__avx512
+#define LOAD(p) _mm512_loadu_ps(p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
+#define SET1(x) _mm512_set1_ps(x)
+#define ZERO() _mm512_setzero_ps()
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define ADD(a, b) _mm512_add_ps(a, b)
+#define TILE 12
+#define ROUNDER 12582912.0f
+#include "kernels.inc.h"
+
+#define T double
+#define V __m512d
+#define LANES 8
+#define NAME(what) what##_f64__avx512
+#define LOAD(p) _mm512_loadu_pd(p)
+#define STORE(p, v) _mm512_storeu_pd(p, v)
+#define SET1(x) _mm512_set1_pd(x)
+#define ZERO() _mm512_setzero_pd()
+#define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define ADD(a, b) _mm512_add_pd(a, b)
+#define TILE 12
+#define ROUNDER 6755399441055744.0
+#include "kernels.inc.h"
+
+const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The kernels in plain C, for every machine: vectors of 16 bytes, which compilers map to what there is,
+ * or single values where the compiler has no vector types.
+ */
+#include "impl.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ACCUMULATORS 12
+
+#if defined(__GNUC__) || defined(__clang__)
+typedef float float_vector __attribute__((vector_size(16)));
+typedef double double_vector __attribute__((vector_size(16)));
+#define FLOATS 4
+#define DOUBLES 2
+#define SPREAD_F32(x) (float_vector){x, x, x, x}
+#define SPREAD_F64(x) (double_vector){x, x}
+#else
+typedef float float_vector;
+typedef double double_vector;
+#define FLOATS 1
+#define DOUBLES 1
+#define SPREAD_F32(x) (x)
+#define SPREAD_F64(x) (x)
+#endif
+
+CCONV_INLINE float_vector load_float(const float *p) { float_vector v; memcpy(&v, p, sizeof v); return v; }
+CCONV_INLINE double_vector load_double(const double *p) { double_vector v; memcpy(&v, p, sizeof v); return v; }
+
+#define T float
+#define V float_vector
+#define LANES FLOATS
+#define NAME(what) what##_f32__generic
+#define LOAD(p) load_float(p)
+#define STORE(p, v) do { V stored = (v); memcpy(p, &stored, sizeof stored); } while (0)
+#define SET1(x) SPREAD_F32(x)
+#define ZERO() SPREAD_F32(0)
+#define FMA(a, b, c) ((a) * (b) + (c))
+#define ADD(a, b) ((a) + (b))
+#define TILE 6
+#define ROUNDER 12582912.0f
+#include "kernels.inc.h"
+
+#define T double
+#define V double_vector
+#define LANES DOUBLES
+#define NAME(what) what##_f64__generic
+#define LOAD(p) load_double(p)
+#define STORE(p, v) do { V stored = (v); memcpy(p, &stored, sizeof stored); } while (0)
+#define SET1(x) SPREAD_F64(x)
+#define ZERO() SPREAD_F64(0)
+#define FMA(a, b, c) ((a) * (b) + (c))
+#define ADD(a, b) ((a) + (b))
+#define TILE 6
+#define ROUNDER 6755399441055744.0
+#include "kernels.inc.h"
+
+const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic};

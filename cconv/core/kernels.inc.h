@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
+ * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
+ * TILE, the output channels of the best register tile, and ACCUMULATORS, how many vectors may be live.
+ *
+ * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
+ * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
+ * its taps are added in the order in which they are given.
+ */
+
+#define EACH_M(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+#define EACH_STEP(DO) EACH_M(DO) DO(12) DO(13)
+
+/* taps: M output channels x NV vectors of positions. */
+
+CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const ptrdiff_t *offset, int64_t taps,
+                             const void *w_, const void *bias_, void *y_, ptrdiff_t y_plane)
+{
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    V a[MAX_TILE][4];
+    int64_t t;
+#define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
+    EACH_M(START)
+#undef START
+    for (t = 0; t < taps; t++, w += M) {
+        const T *p = x + offset[t];
+        V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0;
+        if (NV > 1) v1 = LOAD(p + LANES);
+        if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
+#define MULTIPLY(m) \
+        if (m < M) { \
+            V b = SET1(w[m]); \
+            a[m][0] = FMA(b, v0, a[m][0]); \
+            if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
+            if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
+        }
+        EACH_M(MULTIPLY)
+#undef MULTIPLY
+    }
+#define FINISH(m) \
+    if (m < M) { \
+        T *q = y + m * y_plane; \
+        if (bias) { \
+            V b = SET1(bias[m]); \
+            STORE(q, ADD(b, a[m][0])); \
+            if (NV > 1) STORE(q + LANES, ADD(b, a[m][1])); \
+            if (NV > 2) { STORE(q + 2 * LANES, ADD(b, a[m][2])); STORE(q + 3 * LANES, ADD(b, a[m][3])); } \
+        } else { \
+            STORE(q, ADD(LOAD(q), a[m][0])); \
+            if (NV > 1) STORE(q + LANES, ADD(LOAD(q + LANES), a[m][1])); \
+            if (NV > 2) { \
+                STORE(q + 2 * LANES, ADD(LOAD(q + 2 * LANES), a[m][2])); \
+                STORE(q + 3 * LANES, ADD(LOAD(q + 3 * LANES), a[m][3])); \
+            } \
+        } \
+    }
+    EACH_M(FINISH)
+#undef FINISH
+}
+
+#define DEFINE_TILE(M, NV) \
+    static void NAME(taps_##M##_##NV)(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w, \
+                                      const void *bias, void *y, ptrdiff_t y_plane) \
+    { NAME(tile)(M, NV, x, offset, taps, w, bias, y, y_plane); }
+#define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
+#define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
+#define NARROW_TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NULL}
+
+DEFINE_TILES(1) DEFINE_TILES(2)
+#if ACCUMULATORS >= 24
+DEFINE_TILES(3) DEFINE_TILES(4) DEFINE_TILES(5) DEFINE_TILES(6)
+DEFINE_TILE(7, 1) DEFINE_TILE(7, 2) DEFINE_TILE(8, 1) DEFINE_TILE(8, 2) DEFINE_TILE(9, 1) DEFINE_TILE(9, 2)
+DEFINE_TILE(10, 1) DEFINE_TILE(10, 2) DEFINE_TILE(11, 1) DEFINE_TILE(11, 2) DEFINE_TILE(12, 1) DEFINE_TILE(12, 2)
+#else
+DEFINE_TILE(3, 1) DEFINE_TILE(3, 2) DEFINE_TILE(4, 1) DEFINE_TILE(4, 2) DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
+#endif
+
+/* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
+
+CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4], const T *x, ptrdiff_t x_step,
+                                const ptrdiff_t *offset, int64_t count, const T *w)
+{
+    int64_t column;
+    for (column = 0; column < count; column++, w += C) {
+        const T *p = x + offset[column];
+        V u[MAX_CLASS];
+        u[0] = SET1(w[0]);
+        if (C > 1) u[1] = SET1(w[1]);
+        if (C > 2) u[2] = SET1(w[2]);
+        if (C > 3) u[3] = SET1(w[3]);
+        if (C > 4) u[4] = SET1(w[4]);
+        if (C > 5) u[5] = SET1(w[5]);
+        if (C > 6) u[6] = SET1(w[6]);
+#define USE(i, k) \
+            if (k < C && i >= k && i - k < R) { \
+                a[(i - k) & 7][0] = FMA(u[k], v0, a[(i - k) & 7][0]); \
+                if (NV > 1) a[(i - k) & 7][1] = FMA(u[k], v1, a[(i - k) & 7][1]); \
+                if (NV > 2) { \
+                    a[(i - k) & 7][2] = FMA(u[k], v2, a[(i - k) & 7][2]); \
+                    a[(i - k) & 7][3] = FMA(u[k], v3, a[(i - k) & 7][3]); \
+                } \
+            }
+#define STEP(i) \
+        if (i < R + C - 1) { \
+            V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0; \
+            if (NV > 1) v1 = LOAD(p + LANES); \
+            if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); } \
+            USE(i, 0) USE(i, 1) USE(i, 2) USE(i, 3) USE(i, 4) USE(i, 5) USE(i, 6) \
+            p += x_step; \
+        }
+        EACH_STEP(STEP)
+#undef STEP
+#undef USE
+    }
+}
+
+CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
+                              const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step)
+{
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    V a[8][4];
+#define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
+    EACH_M(START)
+#undef START
+#define CLASS(C) \
+    if (count[C]) { \
+        NAME(columns)(R, NV, C, a, x, x_step, offset, count[C], w); \
+        offset += count[C]; \
+        w += C * count[C]; \
+    }
+    CLASS(1) CLASS(2) CLASS(3) CLASS(4) CLASS(5) CLASS(6) CLASS(7)
+#undef CLASS
+#define FINISH(r) \
+    if (r < R) { \
+        T *q = y + r * y_step; \
+        V b0, b1, b2, b3; \
+        if (bias) { \
+            b0 = b1 = b2 = b3 = SET1(bias[0]); \
+        } else { \
+            b0 = b1 = b2 = b3 = LOAD(q); \
+            if (NV > 1) b1 = LOAD(q + LANES); \
+            if (NV > 2) { b2 = LOAD(q + 2 * LANES); b3 = LOAD(q + 3 * LANES); } \
+        } \
+        STORE(q, ADD(b0, a[(r) & 7][0])); \
+        if (NV > 1) STORE(q + LANES, ADD(b1, a[(r) & 7][1])); \
+        if (NV > 2) { STORE(q + 2 * LANES, ADD(b2, a[(r) & 7][2])); STORE(q + 3 * LANES, ADD(b3, a[(r) & 7][3])); } \
+    }
+    EACH_M(FINISH)
+#undef FINISH
+}
+
+#define DEFINE_ROWS(R, NV) \
+    static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step) \
+    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step); }
+
+DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(1, 4)
+DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(2, 4)
+DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
+#if ACCUMULATORS >= 24
+DEFINE_ROWS(4, 4) DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
+#endif
+
+/* load and store: plain loops, which the compiler vectorises for this instruction set. */
+
+#define DEFINE_LOAD(TYPE, FROM, VALUE) \
+    static void NAME(load_##TYPE)(const char *x, ptrdiff_t stride, void *y_, int64_t n) \
+    { \
+        T *y = (T *)y_; \
+        int64_t i; \
+        if (stride == (ptrdiff_t)sizeof(FROM)) { \
+            const FROM *p = (const FROM *)(const void *)x; \
+            for (i = 0; i < n; i++) y[i] = (T)VALUE(p[i]); \
+        } else { \
+            for (i = 0; i < n; i++) y[i] = (T)VALUE(*(const FROM *)(const void *)(x + i * stride)); \
+        } \
+    }
+#define SAME(v) (v)
+
+DEFINE_LOAD(u8, uint8_t, SAME) DEFINE_LOAD(i8, int8_t, SAME) DEFINE_LOAD(u16, uint16_t, SAME)
+DEFINE_LOAD(i16, int16_t, SAME) DEFINE_LOAD(u32, uint32_t, SAME) DEFINE_LOAD(i32, int32_t, SAME)
+DEFINE_LOAD(u64, uint64_t, SAME) DEFINE_LOAD(i64, int64_t, SAME) DEFINE_LOAD(f16, uint16_t, cconv_half)
+DEFINE_LOAD(f32, float, SAME) DEFINE_LOAD(f64, double, SAME)
+
+/* W: the type in which the divisor divides; double for integers, so that no quotient of integers is
+ * rounded to a half that it is not. */
+#define DEFINE_STORE(TYPE, TO, W, ROUNDED, WIDE, LOW, HIGH) \
+    static void NAME(store_##TYPE)(const void *x_, char *y, ptrdiff_t stride, int64_t n, double divisor, double bias, \
+                                   double low_, double high_) \
+    { \
+        const T *x = (const T *)x_; \
+        const T low = (T)(low_ > (LOW) ? low_ : (LOW)), high = (T)(high_ < (HIGH) ? high_ : (HIGH)); \
+        int64_t i; \
+        if (divisor == 1 && stride == (ptrdiff_t)sizeof(TO)) { \
+            TO *q = (TO *)(void *)y; \
+            for (i = 0; i < n; i++) { T v = x[i]; q[i] = (TO)ROUNDED(v, low, high); } \
+        } else if (divisor == 1) { \
+            for (i = 0; i < n; i++) { T v = x[i]; *(TO *)(void *)(y + i * stride) = (TO)ROUNDED(v, low, high); } \
+        } else { \
+            for (i = 0; i < n; i++) { \
+                W v = (W)x[i] / (W)divisor + (W)bias; \
+                *(TO *)(void *)(y + i * stride) = (TO)WIDE(v, (W)low, (W)high); \
+            } \
+        } \
+    }
+
+/* A NaN passes the clip of a float, and is 0 as an integer.  Adding and taking away ROUNDER rounds
+ * half to even, because nothing smaller than 1 fits beside it. */
+#define CLIPPED(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
+#define ROUND(v, low, high) (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + ROUNDER) - ROUNDER)
+#define ROUND_WIDE(v, low, high) \
+    (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + 6755399441055744.0) - 6755399441055744.0)
+
+DEFINE_STORE(u8, uint8_t, double, ROUND, ROUND_WIDE, 0.0, 255.0)
+DEFINE_STORE(i8, int8_t, double, ROUND, ROUND_WIDE, -128.0, 127.0)
+DEFINE_STORE(u16, uint16_t, double, ROUND, ROUND_WIDE, 0.0, 65535.0)
+DEFINE_STORE(i16, int16_t, double, ROUND, ROUND_WIDE, -32768.0, 32767.0)
+DEFINE_STORE(same, T, T, CLIPPED, CLIPPED, -INFINITY, INFINITY)
+
+static const cconv_type_kernels NAME(kernels) = {
+    LANES,
+    TILE,
+    {
+        {NULL, NULL, NULL}, TILES(1), TILES(2),
+#if ACCUMULATORS >= 24
+        TILES(3), TILES(4), TILES(5), TILES(6),
+        NARROW_TILES(7), NARROW_TILES(8), NARROW_TILES(9), NARROW_TILES(10), NARROW_TILES(11), NARROW_TILES(12)
+#else
+        NARROW_TILES(3), NARROW_TILES(4), NARROW_TILES(5), NARROW_TILES(6)
+#endif
+    },
+    {
+        {NAME(rows_1_1), NAME(rows_1_2), NAME(rows_1_4)},
+        {NAME(rows_2_1), NAME(rows_2_2), NAME(rows_2_4)},
+#if ACCUMULATORS >= 24
+        {NAME(rows_4_1), NAME(rows_4_2), NAME(rows_4_4)},
+        {NAME(rows_8_1), NAME(rows_8_2), NULL}
+#else
+        {NAME(rows_4_1), NAME(rows_4_2), NULL},
+        {NULL, NULL, NULL}
+#endif
+    },
+    {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
+     NAME(load_i64), NAME(load_f16), NAME(load_f32), NAME(load_f64)},
+    {NAME(store_u8), NAME(store_i8), NAME(store_u16), NAME(store_i16), NULL, NULL, NULL, NULL, NULL,
+     sizeof(T) == 4 ? NAME(store_same) : NULL, sizeof(T) == 8 ? NAME(store_same) : NULL}
+};
+
+#undef EACH_M
+#undef EACH_STEP
+#undef DEFINE_TILE
+#undef DEFINE_TILES
+#undef TILES
+#undef NARROW_TILES
+#undef DEFINE_ROWS
+#undef DEFINE_LOAD
+#undef SAME
+#undef DEFINE_STORE
+#undef CLIPPED
+#undef ROUND
+#undef ROUND_WIDE
+#undef T
+#undef V
+#undef LANES
+#undef NAME
+#undef LOAD
+#undef STORE
+#undef SET1
+#undef ZERO
+#undef FMA
+#undef ADD
+#undef TILE
+#undef ROUNDER

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * From a descriptor to a plan: everything is checked, an algorithm chosen, the work cut into tasks and
+ * the memory counted.  A pure function of the descriptor; nothing is read or written elsewhere.
+ *
+ * A task is one sample, group, output depth, band of output rows and columns, and block of output
+ * channels.  Its workspace:
+ *     planes   the input of a block of channels, padded, by phases of the stride
+ *     panel    the same once more without gaps between rows (taps, narrow pictures)
+ *     sums     the results of the band
+ */
+#include "impl.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LARGEST ((int64_t)1 << 60)      /* of a size: sums of a few of them do not overflow */
+#define MEMORY ((int64_t)1 << 56)       /* values of an array or a workspace */
+
+enum {
+    SUMS_VALUES = 1 << 15,              /* of a task, so that sums and planes stay in an L2 cache */
+    PLANE_VALUES = 1 << 15,
+    PANEL_POSITIONS = 256,
+    BAND_COLUMNS = 1024,
+    WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
+};
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+static int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) { int64_t r = a % b; a = b; b = r; }
+    return a;
+}
+
+/* a * b, or LARGEST + 1 where that is exceeded; a and b are at most LARGEST + 1. */
+static int64_t times(int64_t a, int64_t b) { return b != 0 && a > LARGEST / b ? LARGEST + 1 : a * b; }
+
+static cconv_status check(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    int64_t values = 1, taps = 1;
+    int a;
+    if (d->compute != CCONV_F32 && d->compute != CCONV_F64) return CCONV_ERROR_TYPE;
+    if ((unsigned)d->input_type >= CCONV_TYPES || (unsigned)d->weight_type >= CCONV_TYPES
+        || (unsigned)d->output_type >= CCONV_TYPES)
+        return CCONV_ERROR_TYPE;
+    if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
+    if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
+    if ((unsigned)d->algorithm >= CCONV_ALGORITHMS) return CCONV_ERROR_ALGORITHM;
+    if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1
+        || d->out_channels > LARGEST || d->interleave < 1 || !(d->low <= d->high))
+        return CCONV_ERROR_SIZE;
+    if (d->groups < 1 || d->in_channels % d->groups || d->out_channels % d->groups) return CCONV_ERROR_GROUPS;
+    for (a = 0; a < 3; a++) {
+        int64_t n = d->input[a], k = d->kernel[a], s = d->stride[a], dil = d->dilation[a], before = d->before[a],
+                after = d->after[a], reach;
+        if (n < 0 || k < 1 || s < 1 || dil < 1 || before < 0 || after < 0 || n > LARGEST || k > LARGEST || s > LARGEST
+            || dil > LARGEST || before > LARGEST || after > LARGEST)
+            return CCONV_ERROR_SIZE;
+        if (n == 0 && before + after && d->border != CCONV_CONSTANT) return CCONV_ERROR_BORDER;
+        if (a == 2 && d->interleave > 1
+            && (s != 1 || n % d->interleave || dil % d->interleave || before % d->interleave || after % d->interleave))
+            return CCONV_ERROR_SIZE;
+        reach = times(dil, k - 1);
+        if (reach >= n + before + after) return CCONV_ERROR_EMPTY;
+        plan->output[a] = (n + before + after - reach - 1) / s + 1;
+        values = times(values, plan->output[a]);
+        taps = times(taps, k);
+    }
+    values = times(times(values, d->out_channels), d->batch);
+    taps = times(times(taps, d->in_channels / d->groups), d->out_channels);
+    return values > MEMORY || taps > MEMORY ? CCONV_ERROR_SIZE : CCONV_OK;
+}
+
+/* rows: each loaded vector serves several rows of one output channel; taps: several output channels. */
+static cconv_algorithm choose(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    int64_t outputs = d->out_channels / d->groups;
+    if (d->algorithm != CCONV_AUTO) return d->algorithm;
+    return outputs >= 4 || (outputs > 1 && d->kernel[1] == 1) ? CCONV_TAPS : CCONV_ROWS;
+}
+
+/* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
+ * lie so far apart that a band would hold more rows or columns between them than under them, every tap
+ * gets a phase of its own; along the depth always. */
+static void phases(cconv_plan *plan)
+{
+    static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 2};
+    const cconv_desc *d = &plan->desc;
+    int a;
+    for (a = 0; a < 3; a++) {
+        const int64_t k = d->kernel[a];
+        plan->reach[a] = (k - 1) * d->dilation[a] / d->stride[a];
+        plan->apart[a] = a == 0 || plan->reach[a] > times(k - 1, least(usual_band[a], plan->output[a]));
+        plan->cycle[a] = plan->apart[a] ? k : d->stride[a] / gcd(d->stride[a], d->dilation[a]);
+        if (plan->apart[a]) plan->reach[a] = 0;
+        plan->phases[a] = least(k, plan->cycle[a]);
+    }
+}
+
+/* Bands of rows and columns, such that a task's planes and sums stay in the cache. */
+static void cut(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int rows = plan->algorithm == CCONV_ROWS;
+    const int64_t outputs = d->out_channels / d->groups, channels = d->in_channels / d->groups;
+    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int64_t slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
+    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    const int64_t width = d->compute == CCONV_F32 ? 2 : 1;
+    const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
+    const int64_t work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
+                               times(plan->output[1], plan->output[2]));
+    int64_t columns, height, band, row, samples;
+    int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
+
+    plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
+    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 2));
+    plan->band[2] = columns;
+    plan->compact = !rows && plan->output[2] <= PANEL_POSITIONS / 2 && kernel > 1
+                    && plan->reach[2] * 16 > plan->output[2] && outputs >= 16;
+    row = columns + plan->reach[2];
+    plan->out_blocks = least(tiles, parts(times(outputs, row), sums));
+    height = plan->output[1];
+    band = most(1, least(sums / times(parts(outputs, plan->out_blocks), row),
+                         planes / times(plan->channel_block, times(slices, row)) - plan->reach[1]));
+    if (plan->compact) band = most(1, least(band, PANEL_POSITIONS / columns));
+    if (rows) band = most(band, least(height, 8 * step));
+    band = least(band, height);
+    if (work >= WORTH_SHARING) {
+        samples = d->groups * plan->output[0] * parts(plan->output[2], columns);
+        if (samples * parts(height, band) < 4) band = most(least(band, most(8, plan->reach[1])), parts(height, 4));
+        band = least(band, height);
+        while (samples * parts(height, band) * plan->out_blocks < 4 && plan->out_blocks < tiles / 2) plan->out_blocks++;
+    }
+    plan->band[0] = 1;
+    plan->band[1] = parts(height, parts(height, band));
+    if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));
+    plan->bands[0] = plan->output[0];
+    plan->bands[1] = parts(height, plan->band[1]);
+    plan->bands[2] = parts(plan->output[2], plan->band[2]);
+    plan->tasks = d->batch * d->groups * plan->out_blocks * plan->bands[0] * plan->bands[1] * plan->bands[2];
+}
+
+static cconv_status measure(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int rows = plan->algorithm == CCONV_ROWS;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int64_t channels = d->in_channels / d->groups, outputs = d->out_channels / d->groups;
+    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    int64_t at = 0, positions, held;
+
+    plan->taps = channels * kernel;
+    plan->columns = plan->channel_block * kernel;
+    plan->out_block = parts(tiles, plan->out_blocks) * parts(outputs, tiles);
+    plan->row_pitch = plan->band[2] + plan->reach[2];
+    if (rows) {     /* whole vectors, and rows that do not fall on the same line of a cache */
+        plan->row_pitch = up(plan->row_pitch, 16);
+        if (plan->row_pitch % 256 == 0) plan->row_pitch += 16;
+    }
+    plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
+                        times(plan->band[1] + plan->reach[1], plan->row_pitch));
+    if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
+    plan->sums_pitch = rows ? up(plan->band[2], 16) + SLACK / 2 : plan->compact ? plan->band[2] : plan->row_pitch;
+    positions = plan->band[1] * plan->sums_pitch;
+    plan->sums_plane = up(positions, 16) + SLACK / 2;
+    held = least(plan->columns, BLOCK_TAPS);
+
+    plan->table_bytes = (size_t)up(2 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
+    plan->packed_bytes = plan->table_bytes + (size_t)(d->out_channels * plan->taps * size);
+    plan->planes_at = 0;
+    at = up((plan->channel_block * plan->plane + SLACK) * size, 64);
+    plan->panel_at = (size_t)at;
+    if (plan->compact) at = up(at + (held * plan->sums_plane + SLACK) * size + held * (int64_t)sizeof(ptrdiff_t), 64);
+    plan->sums_at = (size_t)at;
+    at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
+    plan->workspace_bytes = (size_t)at + 64;
+    return CCONV_OK;
+}
+
+cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
+{
+    cconv_status status;
+    if (!plan || !desc || desc->size != sizeof *desc) return CCONV_ERROR_DESC;
+    memset(plan, 0, sizeof *plan);
+    plan->desc = *desc;
+    if (desc->compute != CCONV_F32 && desc->compute != CCONV_F64) return CCONV_ERROR_TYPE;
+    plan->kernels = cconv_choose_kernels(desc->isa);
+    if (!plan->kernels) return CCONV_ERROR_ISA;
+    status = check(plan);
+    if (status != CCONV_OK) return status;
+    plan->algorithm = choose(plan);
+    phases(plan);
+    cut(plan);
+    return measure(plan);
+}
+
+cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed, int *finite)
+{
+    int all;
+    if (!plan || !weight || !packed) return CCONV_ERROR_ARGUMENT;
+    if (plan->algorithm == CCONV_ROWS) {
+        cconv_rows_tables(plan, (ptrdiff_t *)packed);
+        all = cconv_rows_pack(plan, (const char *)weight, (char *)packed + plan->table_bytes);
+    } else {
+        cconv_taps_tables(plan, (ptrdiff_t *)packed);
+        all = cconv_taps_pack(plan, (const char *)weight, (char *)packed + plan->table_bytes);
+    }
+    if (finite) *finite = all;
+    return CCONV_OK;
+}
+
+/* The task-th task; output channels fastest, so that workers side by side read the same planes. */
+static cconv_task task_at(const cconv_plan *plan, int64_t index)
+{
+    const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
+    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    cconv_task task;
+    int64_t block = index % plan->out_blocks, first, last;
+    int a;
+    index /= plan->out_blocks;
+    first = block * tiles / plan->out_blocks;
+    last = (block + 1) * tiles / plan->out_blocks;
+    task.out_first = first * outputs / tiles;
+    task.out_count = last * outputs / tiles - task.out_first;
+    for (a = 2; a >= 0; a--) {
+        task.first[a] = index % plan->bands[a] * plan->band[a];
+        task.size[a] = least(plan->band[a], plan->output[a] - task.first[a]);
+        index /= plan->bands[a];
+    }
+    task.od = task.first[0];
+    task.group = index % plan->desc.groups;
+    task.n = index / plan->desc.groups;
+    return task;
+}
+
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *packed,
+                       const void *bias, void *output, void *workspace)
+{
+    int64_t index;
+    char *work;
+    if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
+    if (first == last) return CCONV_OK;
+    if (!input || !packed || !output || !workspace) return CCONV_ERROR_ARGUMENT;
+    work = (char *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
+    for (index = first; index < last; index++) {
+        const cconv_task task = task_at(plan, index);
+        if (plan->algorithm == CCONV_ROWS)
+            cconv_rows_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work);
+        else
+            cconv_taps_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work);
+        cconv_store_band(plan, &task, work + plan->sums_at, (const char *)bias, (char *)output);
+    }
+    return CCONV_OK;
+}
+
+const char *cconv_isa_name(const cconv_plan *plan) { return plan->kernels->name; }
+
+const char *cconv_strerror(cconv_status status)
+{
+    switch (status) {
+    case CCONV_OK: return "no error";
+    case CCONV_ERROR_DESC: return "the descriptor is missing or of another version";
+    case CCONV_ERROR_TYPE: return "an unknown type, or one that results cannot be stored as";
+    case CCONV_ERROR_BORDER: return "an unknown border, or one that repeats an empty axis";
+    case CCONV_ERROR_GROUPS: return "groups do not divide the channels";
+    case CCONV_ERROR_SIZE: return "a size, stride, dilation or padding is out of range";
+    case CCONV_ERROR_EMPTY: return "an axis of the result would be empty";
+    case CCONV_ERROR_ALGORITHM: return "the algorithm is unknown or cannot serve";
+    case CCONV_ERROR_ISA: return "the instruction set is unknown or not supported here";
+    case CCONV_ERROR_ARGUMENT: return "a pointer is NULL or a range is outside the tasks";
+    }
+    return "unknown status";
+}

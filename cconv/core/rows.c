@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * rows: one output channel at a time, a block of output rows x vectors of columns in registers.  The
+ * kernel is taken apart into columns of up to MAX_CLASS taps below each other; a vector that is loaded
+ * for one input row is multiplied by every tap of its column.
+ *
+ * With a stride the rows of a column are those of one phase; with a dilation the output rows of a block
+ * are as far apart as the taps.  Columns are in the order of their length, so that a kernel can run
+ * over those of one length without asking.
+ *
+ * Packed: for each output channel and block of input channels the weights of all columns, in order.
+ */
+#include "impl.h"
+
+static const double no_bias[1];
+
+typedef struct column {
+    int64_t c, kd, kw, kh, length;      /* kh: of its first tap; the others follow `cycle` apart */
+} column;
+
+/* How many rows of a plane lie between kernel rows of one phase, which are a cycle apart. */
+static int64_t step_of(const cconv_plan *plan)
+{
+    return plan->apart[1] ? 1 : plan->cycle[1] * plan->desc.dilation[1] / plan->desc.stride[1];
+}
+
+/* Calls visit(column) for the columns of `channels` channels that have `length` taps; returns how many. */
+typedef void visitor(const cconv_plan *plan, const column *col, void *state);
+
+static int64_t each_column(const cconv_plan *plan, int64_t channels, int64_t length, visitor *visit, void *state)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t cycle = plan->cycle[1];
+    int64_t found = 0, phase, chunk;
+    column col;
+    for (col.c = 0; col.c < channels; col.c++)
+        for (col.kd = 0; col.kd < d->kernel[0]; col.kd++)
+            for (phase = 0; phase < plan->phases[1]; phase++) {
+                const int64_t taps = (d->kernel[1] - phase + cycle - 1) / cycle;
+                const int64_t chunks = (taps + MAX_CLASS - 1) / MAX_CLASS;
+                for (chunk = 0; chunk < chunks; chunk++) {
+                    const int64_t first = chunk * taps / chunks;
+                    col.length = (chunk + 1) * taps / chunks - first;
+                    if (col.length != length) continue;
+                    col.kh = phase + first * cycle;
+                    for (col.kw = 0; col.kw < d->kernel[2]; col.kw++, found++)
+                        if (visit) visit(plan, &col, state);
+                }
+            }
+    return found;
+}
+
+static void note_offset(const cconv_plan *plan, const column *col, void *state)
+{
+    ptrdiff_t **next = (ptrdiff_t **)state;
+    const int64_t slice = (col->kd * plan->phases[1] + cconv_phase(plan, 1, col->kh)) * plan->phases[2]
+                          + cconv_phase(plan, 2, col->kw);
+    *(*next)++ = (ptrdiff_t)(col->c * plan->plane
+        + (slice * (plan->band[1] + plan->reach[1]) + cconv_entry(plan, 1, col->kh)) * plan->row_pitch
+        + cconv_entry(plan, 2, col->kw));
+}
+
+/* A table for a whole block of channels, and one for the block that is left over at the end: each
+ * begins with how many columns there are of each length. */
+typedef struct table {
+    const int64_t *count;
+    const ptrdiff_t *offset;
+} table;
+
+static table table_at(const cconv_plan *plan, const void *packed, int left_over)
+{
+    table t;
+    t.count = (const int64_t *)packed + (left_over ? 8 : 0);
+    t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + (left_over ? plan->columns : 0);
+    return t;
+}
+
+void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *packed)
+{
+    const int64_t channels = plan->desc.in_channels / plan->desc.groups;
+    int left_over;
+    for (left_over = 0; left_over < 2; left_over++) {
+        const int64_t count = left_over ? channels % plan->channel_block : plan->channel_block;
+        const table t = table_at(plan, packed, left_over);
+        ptrdiff_t *next = (ptrdiff_t *)t.offset;
+        int64_t *counts = (int64_t *)t.count;
+        int length;
+        counts[0] = 0;
+        for (length = 1; length <= MAX_CLASS; length++)
+            counts[length] = each_column(plan, count, length, note_offset, &next);
+    }
+}
+
+typedef struct packing {
+    const char *weight;                 /* of the output channel and the block's first input channel */
+    char *next;
+    int finite;
+} packing;
+
+static void pack_column(const cconv_plan *plan, const column *col, void *state)
+{
+    const cconv_desc *d = &plan->desc;
+    packing *p = (packing *)state;
+    int64_t k;
+    for (k = 0; k < col->length; k++) {
+        const char *in = p->weight + col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
+                         + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4];
+        cconv_of_type(plan)->load[d->weight_type](in, 0, p->next, 1);
+        if (d->compute == CCONV_F32) {
+            const float v = *(const float *)(const void *)p->next;
+            p->finite &= v - v == 0;
+        } else {
+            const double v = *(const double *)(const void *)p->next;
+            p->finite &= v - v == 0;
+        }
+        p->next += cconv_type_size(d->compute);
+    }
+}
+
+int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t channels = d->in_channels / d->groups;
+    packing p = {NULL, packed, 1};
+    int64_t o, c;
+    int length;
+    for (o = 0; o < d->out_channels; o++)
+        for (c = 0; c < channels; c += plan->channel_block) {
+            const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+            p.weight = weight + o * d->weight_stride[0] + c * d->weight_stride[1];
+            for (length = 1; length <= MAX_CLASS; length++) each_column(plan, count, length, pack_column, &p);
+        }
+    return p.finite;
+}
+
+/* One block of columns over all positions of one output channel. */
+static void run_block(const cconv_plan *plan, const cconv_task *task, const char *planes, const ptrdiff_t *offsets,
+                      const int64_t *count, const char *w, const char *start, char *sums)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = step_of(plan);
+    const ptrdiff_t x_step = (ptrdiff_t)(step * plan->row_pitch), y_step = (ptrdiff_t)(step * plan->sums_pitch);
+    int64_t phase, r, j;
+    for (phase = 0; phase < step && phase < task->size[1]; phase++)
+        for (r = phase; r < task->size[1];) {
+            const int64_t left = (task->size[1] - r + step - 1) / step;
+            int height = 3;
+            while (!kernels->rows[height][0] || (int64_t)1 << height > left) height--;
+            for (j = 0; j < task->size[2];) {
+                int width = 2;
+                while (!kernels->rows[height][width] || (width && lanes << (width - 1) >= task->size[2] - j)) width--;
+                kernels->rows[height][width](planes + (r * plan->row_pitch + j) * size, x_step, offsets, count, w, start,
+                                             sums + (r * plan->sums_pitch + j) * size, y_step);
+                j += lanes << width;
+            }
+            r += step << height;
+        }
+}
+
+void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
+                    const char *bias, char *work)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
+    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    char *planes = work + plan->planes_at, *sums = work + plan->sums_at;
+    int64_t c, b, o;
+    for (c = 0; c < channels; c += plan->channel_block) {
+        const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+        const table t = table_at(plan, packed, held < plan->channel_block);
+        const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
+        for (b = 0; b < held; b++)
+            cconv_load_plane(plan, task, channel + b * d->input_stride[1], planes + b * plan->plane * size);
+        for (o = 0; o < task->out_count; o++) {
+            const int64_t out = task->group * (d->out_channels / d->groups) + task->out_first + o;
+            const char *w = packed + plan->table_bytes + (out * plan->taps + c * kernel) * size;
+            const char *start = c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias;
+            const ptrdiff_t *offsets = t.offset;
+            int64_t left[MAX_CLASS + 1], count[MAX_CLASS + 1];
+            int length = 1, i;
+            for (i = 0; i <= MAX_CLASS; i++) left[i] = t.count[i];
+            while (length <= MAX_CLASS) {       /* blocks of at most BLOCK_TAPS taps */
+                int64_t taps = 0, columns = 0;
+                for (i = 0; i <= MAX_CLASS; i++) count[i] = 0;
+                while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
+                    const int64_t fit = (BLOCK_TAPS - taps) / length;
+                    count[length] = left[length] < fit ? left[length] : fit;
+                    left[length] -= count[length];
+                    columns += count[length];
+                    taps += count[length] * length;
+                    if (left[length]) break;
+                    length++;
+                }
+                if (!columns) break;
+                run_block(plan, task, planes, offsets, count, w, start, sums + o * plan->sums_plane * size);
+                offsets += columns;
+                w += taps * size;
+                start = NULL;
+            }
+        }
+    }
+}

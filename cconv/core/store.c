@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * store: the sums of a band, divided, clipped, rounded and written to wherever the output lies.
+ */
+#include "impl.h"
+
+void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, const char *bias, char *output)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    cconv_store_kernel *store = cconv_of_type(plan)->store[d->output_type];
+    int64_t o, r;
+    for (o = 0; o < task->out_count; o++) {
+        const int64_t channel = task->group * (d->out_channels / d->groups) + task->out_first + o;
+        const char *from = sums + o * plan->sums_plane * size;
+        char *to = output + task->n * d->output_stride[0] + channel * d->output_stride[1]
+                   + task->od * d->output_stride[2] + task->first[1] * d->output_stride[3]
+                   + task->first[2] * d->output_stride[4];
+        double after = 0;       /* a bias that the divisor must not touch */
+        if (bias && d->divisor != 1)
+            after = d->compute == CCONV_F32 ? (double)((const float *)(const void *)bias)[channel]
+                                            : ((const double *)(const void *)bias)[channel];
+        for (r = 0; r < task->size[1]; r++, from += plan->sums_pitch * size, to += d->output_stride[3])
+            store(from, to, d->output_stride[4], task->size[2], d->divisor, after, d->low, d->high);
+    }
+}

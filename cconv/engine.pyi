@@ -1,0 +1,49 @@
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+TYPES: Mapping[np.dtype, int]
+STORED: frozenset[np.dtype]
+SPARE: int
+SPARE_BYTES: int
+
+def instruction_sets() -> tuple[str, ...]: ...
+
+class Plan:
+    def __init__(
+        self,
+        x: np.ndarray,
+        w: np.ndarray,
+        y: np.ndarray,
+        compute: np.dtype,
+        stride: Sequence[int],
+        pads: Sequence[tuple[int, int]],
+        dilation: Sequence[int],
+        groups: int,
+        border: str,
+        value: float,
+        divisor: float = 1.0,
+        low: float = ...,
+        high: float = ...,
+        algorithm: str = "auto",
+        isa: str | None = None,
+        interleave: int = 1,
+    ) -> None: ...
+    def pack(self, w: np.ndarray) -> tuple[np.ndarray, bool]: ...
+    def run(
+        self, first: int, last: int, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, y: np.ndarray
+    ) -> None: ...
+    @property
+    def work(self) -> float: ...
+    @property
+    def tasks(self) -> int: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    @property
+    def band(self) -> tuple[int, int]: ...

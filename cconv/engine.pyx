@@ -1,0 +1,198 @@
+"""The bridge from arrays to the C core: buffers to a descriptor, a status to an exception.
+
+It knows no defaults and no words of the vocabularies; operation.py has settled those.
+"""
+
+from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+import numpy as np
+
+from .loop import BORDERS      # numbered as in cconv.h
+
+
+cdef extern from "core/cconv.h":
+    ctypedef enum cconv_status:
+        CCONV_OK
+        CCONV_ERROR_ALGORITHM
+        CCONV_ERROR_ISA
+
+    ctypedef struct cconv_desc:
+        size_t size
+        int compute, input_type, weight_type, output_type
+        int64_t batch, in_channels, out_channels, groups
+        int64_t input[3]
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t dilation[3]
+        int64_t before[3]
+        int64_t after[3]
+        int64_t interleave
+        int border
+        double border_value
+        int64_t input_stride[5]
+        int64_t weight_stride[5]
+        int64_t output_stride[5]
+        double divisor, low, high
+        int algorithm
+        const char *isa
+
+    ctypedef struct cconv_plan:
+        cconv_desc desc
+        int algorithm
+        int64_t output[3]
+        int64_t band[3]
+        int64_t bands[3]
+        int64_t tasks, out_blocks, channel_block
+        int compact
+        size_t packed_bytes, workspace_bytes
+
+    cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
+    cconv_status cconv_pack_weights(const cconv_plan *, const void *, void *, int *)
+    cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
+                           void *, void *) nogil
+    const char *cconv_strerror(cconv_status)
+    const char *cconv_isa_name(const cconv_plan *)
+    const char *cconv_isa_list(int)
+
+
+# In the order of cconv.h.
+TYPES = {np.dtype(name): i for i, name in enumerate(
+    ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
+TYPES[np.dtype(bool)] = 0
+cdef tuple ALGORITHMS = ("auto", "rows", "taps")
+cdef dict CHOICES = {"auto": 0, "direct": 0, "rows": 1, "taps": 2}
+
+# Workspaces that the next call may use: what a thread needs is the same from call to call.
+cdef list spare = []
+SPARE, SPARE_BYTES = 8, 1 << 22
+
+STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
+
+
+def instruction_sets():
+    """The instruction sets of this build that this CPU has, best first."""
+    names, i = [], 0
+    while cconv_isa_list(i) != NULL:
+        names.append(cconv_isa_list(i).decode())
+        i += 1
+    return tuple(names)
+
+
+cdef class Plan:
+    """One convolution of 5-axis arrays, decided: which algorithm, in which pieces, with how much memory.
+
+    x (N, C, D, H, W), w (O, C/groups, KD, KH, KW), y (N, O, OD, OH, OW): arrays of which dtype, shape
+    and strides are taken.  Raises ValueError with the core's words where it cannot serve.
+    """
+    cdef cconv_plan plan
+    cdef bytes isa_name
+
+    def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, str border, double value,
+                 double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
+                 int64_t interleave=1):
+        cdef cconv_desc desc
+        cdef int i
+        memset(&desc, 0, sizeof(desc))
+        desc.size = sizeof(desc)
+        desc.compute, desc.input_type = TYPES[compute], TYPES[x.dtype]
+        desc.weight_type, desc.output_type = TYPES[w.dtype], TYPES[y.dtype]
+        desc.batch, desc.in_channels = x.shape[0], x.shape[1]
+        desc.out_channels, desc.groups = w.shape[0], groups
+        if x.ndim != 5 or w.ndim != 5 or y.ndim != 5 or x.shape[1] != w.shape[1] * groups:
+            raise ValueError(f"x {x.shape} and w {w.shape} do not fit {groups} groups")
+        for i in range(3):
+            desc.input[i], desc.kernel[i] = x.shape[2 + i], w.shape[2 + i]
+            desc.stride[i], desc.dilation[i] = stride[i], dilation[i]
+            desc.before[i], desc.after[i] = pads[i]
+        for i in range(5):
+            desc.input_stride[i], desc.weight_stride[i] = x.strides[i], w.strides[i]
+            desc.output_stride[i] = y.strides[i]
+        desc.interleave = interleave
+        desc.border, desc.border_value = BORDERS[border], value
+        desc.divisor, desc.low, desc.high = divisor, low, high
+        desc.algorithm = CHOICES[algorithm]
+        self.isa_name = b"" if isa is None else isa.encode()
+        desc.isa = NULL if isa is None else <const char *>self.isa_name
+        check(cconv_plan_init(&self.plan, &desc))
+        shape = (x.shape[0], w.shape[0], self.plan.output[0], self.plan.output[1], self.plan.output[2])
+        if y.shape != shape:
+            raise ValueError(f"y has shape {y.shape}; the result has {shape}")
+
+    def pack(self, w):
+        """The weights in the order of their use, and whether all are finite."""
+        cdef Py_buffer given, made
+        cdef int finite = 1
+        packed = np.empty(self.plan.packed_bytes // 8 + 1, np.int64)
+        PyObject_GetBuffer(w, &given, PyBUF_STRIDED_RO)
+        try:
+            PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)
+            try:
+                check(cconv_pack_weights(&self.plan, given.buf, made.buf, &finite))
+            finally:
+                PyBuffer_Release(&made)
+        finally:
+            PyBuffer_Release(&given)
+        return packed, bool(finite)
+
+    def run(self, int64_t first, int64_t last, x, packed, bias, y):
+        """Tasks first to last - 1 of the arrays that the plan was made for."""
+        cdef Py_buffer buffers[5]
+        cdef cconv_status status
+        cdef int held = 0, i
+        cdef void *start
+        work = spare.pop() if spare else None
+        if work is None or work.nbytes < self.plan.workspace_bytes:
+            work = np.empty(self.plan.workspace_bytes, np.uint8)
+        try:
+            for i, array in enumerate((x, packed, packed if bias is None else bias, y, work)):
+                PyObject_GetBuffer(array, &buffers[i], PyBUF_STRIDED_RO if i < 3 else PyBUF_STRIDED)
+                held += 1
+            start = NULL if bias is None else buffers[2].buf
+            with nogil:
+                status = cconv_run(&self.plan, first, last, buffers[0].buf, buffers[1].buf, start,
+                                   buffers[3].buf, buffers[4].buf)
+            check(status)
+        finally:
+            for i in range(held):
+                PyBuffer_Release(&buffers[i])
+            if len(spare) < SPARE and work.nbytes <= SPARE_BYTES:
+                spare.append(work)
+
+    @property
+    def tasks(self):
+        return self.plan.tasks
+
+    @property
+    def work(self):
+        """Multiplications, or what reading and writing the result costs in them."""
+        cdef cconv_desc *d = &self.plan.desc
+        cdef double results = <double>d.batch * d.out_channels * self.plan.output[0] * self.plan.output[1] * self.plan.output[2]
+        return results * max(8.0, <double>(d.in_channels // d.groups) * d.kernel[0] * d.kernel[1] * d.kernel[2])
+
+    @property
+    def algorithm(self):
+        return ALGORITHMS[self.plan.algorithm]
+
+    @property
+    def isa(self):
+        return cconv_isa_name(&self.plan).decode()
+
+    @property
+    def workspace_bytes(self):
+        return self.plan.workspace_bytes
+
+    @property
+    def packed_bytes(self):
+        return self.plan.packed_bytes
+
+    @property
+    def band(self):
+        """Output rows and columns of a task."""
+        return self.plan.band[1], self.plan.band[2]
+
+
+cdef check(cconv_status status):
+    if status != CCONV_OK:
+        raise ValueError(cconv_strerror(status).decode())
