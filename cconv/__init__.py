@@ -1,11 +1,16 @@
 """Convolution for NumPy arrays: pictures and network layers, in one small compiled package."""
 
 try:
+    from . import engine as engine
     from . import loop as loop
-except ImportError as error:
+except ImportError:
+    import os as _os
+
+    if any(name.startswith(("loop.", "engine.")) and name.endswith((".so", ".pyd")) for name in _os.listdir(__path__[0])):
+        raise
     raise ImportError(
-        f"cconv's compiled loop is not here ({error}): these are the bare sources; "
-        f"run 'pip install .' in their folder, then import cconv from elsewhere"
+        f"{__path__[0]} holds cconv's bare sources, without its compiled modules: run 'pip install .' in the "
+        f"folder above, then import cconv from another folder"
     ) from None
 
 from . import kernels as kernels

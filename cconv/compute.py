@@ -20,6 +20,7 @@ from .geometry import shown
 ALGORITHMS = ("auto", "direct", "loop", "rows", "taps")
 CHUNK = 2**20  # values converted at a time, where an array is not as the engine or the loop takes it
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
+PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
 
 
 class Geometry(NamedTuple):
@@ -119,11 +120,15 @@ def _share(
     plan: engine.Plan, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
 ) -> None:
     """All tasks of a plan, in ranges that threads take one after the other."""
-    if threads == 1 or plan.tasks == 1 or plan.work < THREADING_PAYS:
-        plan.run(0, plan.tasks, x, packed, bias, y)
-        return
-    edges = np.linspace(0, plan.tasks, min(plan.tasks, 8 * threads) + 1).astype(int).tolist()
-    pool.run([partial(plan.run, *ends, x, packed, bias, y) for ends in pairwise(edges)], threads)
+    threads = threads if plan.work >= THREADING_PAYS else 1
+    ranges = _cut(plan.tasks, threads, plan.work / PATIENCE)
+    pool.run([partial(plan.run, *ends, x, packed, bias, y) for ends in ranges], threads)
+
+
+def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:
+    """Ranges that make up range(size): several for each thread, and as many as patience asks for."""
+    count = min(size, max(8 * threads if threads > 1 else 1, int(least) + 1))
+    return list(pairwise(i * size // count for i in range(count + 1)))
 
 
 def _interleaved(array: np.ndarray) -> bool:
@@ -174,13 +179,10 @@ def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, j
         loop.correlate(x[first:last] if axis == 0 else x, w, bias, y[tuple(cut)], stride, pads, dilation,
                        job.groups, job.geometry.mode, job.value, start)
 
-    axis = max((0, 2, 3, 4), key=lambda a: min(y.shape[a], 4 * job.threads))  # the first that is long enough
-    size = y.shape[axis]
-    if job.threads == 1 or size == 1 or y.size * w[0].size < THREADING_PAYS // 8:
-        part(0, 0, y.shape[0])
-        return
-    edges = np.linspace(0, size, min(size, 4 * job.threads) + 1).astype(int).tolist()
-    pool.run([partial(part, axis, *ends) for ends in pairwise(edges)], job.threads)
+    work = 8.0 * y.size * w[0].size  # the loop is slower than the engine by about so much
+    threads = job.threads if work >= THREADING_PAYS else 1
+    axis = max((0, 2, 3, 4), key=lambda a: len(_cut(y.shape[a], threads, work / PATIENCE)))
+    pool.run([partial(part, axis, *ends) for ends in _cut(y.shape[axis], threads, work / PATIENCE)], threads)
 
 
 def _as_it_lies(array: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ The one place of the number rules; which values are multiplied is none of its bu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ F32, F64, I64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 def as_array(name: str, value: Any) -> np.ndarray:
     """`value` as an array of a supported dtype, without copying one that is an array already."""
-    if type(value) is np.ndarray or isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         array = value
     else:
         try:
@@ -50,7 +51,14 @@ def _refuse_lazy(name: str, value: Any) -> None:
     if isinstance(value, np.ndarray):
         return
     kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
-    if value is None or isinstance(value, (str, bytes, dict, set)):
+    if isinstance(value, (str, os.PathLike)):
+        raise TypeError(
+            f"{name} is {shown(value)}; want an array: cconv.read_picture(...) reads a file, "
+            f"cconv.kernels has the named kernels"
+        )
+    if callable(value) and not hasattr(value, "__array_interface__"):
+        raise TypeError(f"{name} is {shown(value)}, a function or class; want an array: call it first")
+    if value is None or isinstance(value, (bytes, dict, set)):
         raise TypeError(f"{name} is {type(value).__name__} ({shown(value)}); want an array of numbers")
     if hasattr(value, "__dask_graph__") or callable(getattr(value, "compute", None)):
         raise TypeError(f"{name} is a {kind}, a lazy array: pass {name}.compute()")
@@ -66,8 +74,12 @@ def _refuse_lazy(name: str, value: Any) -> None:
         ) from None
 
 
+def supported(dtype: np.dtype) -> bool:
+    return dtype.kind in "biu" or dtype.kind == "f" and dtype.itemsize <= 8
+
+
 def check_dtype(name: str, dtype: np.dtype) -> None:
-    if dtype.kind in "biu" or dtype.kind == "f" and dtype.itemsize <= 8:
+    if supported(dtype):
         return
     repair = {
         "c": "pass the real and imaginary parts, each in its own call",
@@ -92,10 +104,12 @@ def result_dtype(wanted: Any, out: Any, natural: np.dtype) -> np.dtype:
         dtype = np.dtype(wanted)
     except (TypeError, ValueError):
         raise TypeError(f"dtype={shown(wanted)} is no NumPy dtype; want one like numpy.float32 or numpy.uint8") from None
-    check_dtype("dtype", dtype)
     if dtype.kind == "b":
         raise TypeError("dtype=bool cannot hold a sum; want a float or integer dtype, then compare")
-    return np.dtype(dtype.newbyteorder("="))
+    if not supported(dtype):
+        raise TypeError(f"dtype is {dtype}; supported are {SUPPORTED}")
+    native: np.dtype = dtype.newbyteorder("=")
+    return native
 
 
 def magnitude(array: np.ndarray, exact: bool = False) -> int:
@@ -147,7 +161,9 @@ def check_out(out: Any, shape: Sequence[int], dtype: np.dtype) -> None:
         raise ValueError("out is read-only; want a writable array: pass out.copy()")
     if out.dtype.kind in "iu" and dtype.kind in "iu":
         return  # saturated, never wrapped
-    if out.dtype.kind not in "iuf" or not np.can_cast(dtype, out.dtype, "same_kind"):
+    if out.dtype.kind not in "iuf":
+        raise ValueError(f"out has dtype {out.dtype}, which cannot hold a sum; want {dtype}")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
         raise ValueError(
             f"out has dtype {out.dtype}, but the result is {dtype}: pass dtype={str(out.dtype)!r} too, "
             f"or an out of dtype {dtype}"

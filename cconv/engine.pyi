@@ -1,7 +1,9 @@
 from collections.abc import Mapping, Sequence
+from typing import final
 
 import numpy as np
 
+BORDERS: dict[str, int]
 TYPES: Mapping[np.dtype, int]
 STORED: frozenset[np.dtype]
 SPARE: int
@@ -9,6 +11,7 @@ SPARE_BYTES: int
 
 def instruction_sets() -> tuple[str, ...]: ...
 
+@final
 class Plan:
     def __init__(
         self,

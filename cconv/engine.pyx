@@ -3,6 +3,7 @@
 It knows no defaults and no words of the vocabularies; operation.py has settled those.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -80,6 +81,8 @@ def instruction_sets():
     return tuple(names)
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class Plan:
     """One convolution of 5-axis arrays, decided: which algorithm, in which pieces, with how much memory.
 

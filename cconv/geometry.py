@@ -1,7 +1,7 @@
 """Sizes, padding, stride, dilation: pure functions, the one place of that arithmetic.
 
-Spatial axes only, in the order of the arrays.  Every argument of a public call that is a number
-or a word is checked here, so that each kind of mistake has one wording.
+Spatial axes only, in the order of the arrays.  Integers and words are checked here, so that each
+kind of mistake has one wording.
 """
 
 from __future__ import annotations
@@ -42,22 +42,21 @@ def one_of(name: str, word: object, known: Iterable[str]) -> str:
     listed = ", ".join(repr(k) for k in known)
     if not isinstance(word, str):
         raise TypeError(f"{name} is {shown(word)} ({type(word).__name__}); want one of {listed}")
-    near = difflib.get_close_matches(word.lower(), known, 1, 0.4)
+    near = difflib.get_close_matches(word.lower(), known, 1, 0.7)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{name}={shown(word)} is not known: want one of {listed}{hint}")
 
 
 def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """`value` as an int in a range; booleans and fractions are refused."""
-    kind = type(value).__name__
     wanted = f"want an integer of at least {least}" if most is None else f"want an integer from {least} to {most}"
-    if kind in ("bool", "bool_"):
+    if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {value!r}, a boolean; {wanted}")
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(
-            f"{name} is {shown(value)} ({kind}); {wanted}"
+            f"{name} is {shown(value)} ({type(value).__name__}); {wanted}"
         ) from None
     if number < least or most is not None and number > most:
         raise ValueError(f"{name} is {shown(number)}; {wanted}")
@@ -82,7 +81,7 @@ def per_axis(name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...
     if len(value) != axes:
         raise ValueError(
             f"{name}={shown(value)} has {len(value)} entries; want one integer, or one for each of "
-            f"the {axes} axes"
+            f"the {axes} {'axis' if axes == 1 else 'axes'}"
         )
     return tuple(integer(f"{name}[{i}]", v, least) for i, v in enumerate(value))
 

@@ -35,6 +35,8 @@ def correlate(
         At least 1.
     padding : int, one per axis, a pair (before, after) per axis, or str
         "valid" (none, the default), "same", "full", "same_upper", "same_lower": see `conv2d`.
+        "same" puts the odd one of an even kernel after; SciPy and OpenCV put it before, which is
+        ``padding=[(k//2, (k - 1)//2) for k in kernel.shape]``.
     padding_mode : str
         "zeros", "constant", "edge", "reflect", "symmetric" or "wrap", as in `numpy.pad`, at any
         width; also "replicate", "nearest" (edge), "mirror" (reflect), "circular" (wrap).
@@ -142,19 +144,25 @@ def _filter(
         raise ValueError(f"kernel has shape {w.shape}; want 1, 2 or 3 axes, each of at least one tap")
     channels = _channel_axis(x, axes, channel_axis)
     offset = real_number("bias", bias)
+    if isinstance(offset, float) and offset.is_integer() and abs(offset) < 2**63:
+        offset = int(offset)  # keeps a sum of integers exact
     divisor = _divisor(w, normalize)
 
     def planes(array: np.ndarray) -> np.ndarray:  # every channel is a sample of one channel
         return array[None, None] if channels is None else np.moveaxis(array, channels, 0)[:, None]
 
-    geometry = resolve_geometry(
-        planes(x).shape[2:], w.shape, stride, padding, dilation, padding_mode, padding_value
-    )
+    try:
+        geometry = resolve_geometry(
+            planes(x).shape[2:], w.shape, stride, padding, dilation, padding_mode, padding_value
+        )
+    except ValueError as error:
+        if channels is not None and channel_axis == AUTO and x.shape[0] <= 4 and "nothing would" in str(error):
+            raise ValueError(f"{error}; channels first? pass channel_axis=0") from None
+        raise
     shape = list(geometry.sizes)
     if channels is not None:
         shape.insert(channels, x.shape[channels])
-    whole = isinstance(offset, int) or offset.is_integer()
-    b = np.array([int(offset) if whole and abs(offset) < 2**63 else offset]) if offset else None
+    b = None if offset == 0 else np.array([offset])
     return _correlate(
         x, (flip(w) if flipped else w)[None, None], b, geometry, name="image", planes=planes, shape=shape,
         natural=default_dtype(x.dtype), dtype=dtype, out=out, divisor=divisor, workers=workers,
@@ -165,7 +173,8 @@ def _filter(
 def _channel_axis(x: np.ndarray, axes: int, channel_axis: Any) -> int | None:
     """Which axis of the image holds channels, counted from the front; None: no axis does."""
     if isinstance(channel_axis, str):
-        one_of("channel_axis", channel_axis, (AUTO,))
+        if channel_axis != AUTO:
+            raise ValueError(f"channel_axis={shown(channel_axis)}; want an integer, None or {AUTO!r}")
         if x.ndim in (axes, axes + 1):
             return axes if x.ndim > axes else None
         raise ValueError(
@@ -202,13 +211,14 @@ def pad(
     image: Any, padding: Any, padding_mode: str = "zeros", padding_value: float = 0.0, *,
     channel_axis: int | None = None,
 ) -> np.ndarray:
-    """An image with a border around it: `numpy.pad`, and the picture zoomed to the padded size.
+    """An image with a border around it: the borders of `numpy.pad`, or zoomed to the padded size.
 
     Parameters
     ----------
     image : array_like, shape (H, W), (H, W, C), or any number of axes
     padding : int, one per axis, or a pair (before, after) per axis
-        In pixels, for every axis but `channel_axis`.
+        In pixels, for every axis but `channel_axis`.  Two numbers are one for each of two axes
+        (for `numpy.pad` they are before and after).
     padding_mode : str
         "zeros", "constant", "edge", "reflect", "symmetric", "wrap" and their other names as in
         `correlate`, or "resize": the image zoomed to the padded size, bilinear between pixel
@@ -238,15 +248,23 @@ def pad(
     x = as_array("image", image)
     if isinstance(padding, str):
         raise TypeError(f"padding is {shown(padding)}; want an integer, one per axis, or a pair per axis")
-    channels = None if channel_axis is None else _channel_axis(x, x.ndim - 1, channel_axis)
+    channels = None
+    if channel_axis is not None:
+        channels = integer("channel_axis", channel_axis, -x.ndim, x.ndim - 1) % x.ndim
     sizes = [n for axis, n in enumerate(x.shape) if axis != channels]
     ones = (1,) * len(sizes)
-    pads = list(resolve_padding(padding, sizes, ones, ones, ones))
+    try:
+        pads = list(resolve_padding(padding, sizes, ones, ones, ones))
+    except ValueError as error:
+        if x.ndim == 3 and channels is None and hasattr(padding, "__len__") and len(padding) == 2:
+            raise ValueError(f"{error}; a picture with channels? pass channel_axis=-1") from None
+        raise
     if channels is not None:
         pads.insert(channels, (0, 0))
     shape = addressable([before + n + after for n, (before, after) in zip(x.shape, pads, strict=True)])
     if isinstance(padding_mode, str) and padding_mode == "resize":
         return _zoom(x, shape)
+    one_of("padding_mode", padding_mode, (*loop.BORDERS, "resize"))
     mode, value = check_border(padding_mode, padding_value)
     maps = [loop.border_map(n, *pair, mode) for n, pair in zip(x.shape, pads, strict=True)]
     result = np.empty(shape, x.dtype)

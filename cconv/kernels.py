@@ -1,8 +1,9 @@
 """Named kernels, each with its formula and its source: functions that return float64 arrays.
 
 All are written as `correlate` uses them, unflipped.  The directional ones are positive on the
-side of the lower index, as the textbooks draw them: with `correlate`, axis=0 answers with a
-positive number where the top is brighter than the bottom.
+side of the lower index, as Prewitt's and Sobel's operators are drawn for convolution: with
+`correlate`, axis=0 answers with a positive number where the top is brighter than the bottom.
+OpenCV and SciPy have the opposite sign.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .geometry import integer
+from .geometry import integer, shown
 from .operation import real_number
 
 
@@ -28,11 +29,15 @@ def _odd(size: Any) -> int:
     return n
 
 
-def _positive(name: str, value: Any) -> float:
+def _within(name: str, value: Any, low: float, high: float) -> float:
     number = float(real_number(name, value))
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} is {value!r}; want a positive, finite number")
+    if not low <= number <= high:
+        raise ValueError(f"{name} is {number:g}; want a number from {low:g} to {high:g}")
     return number
+
+
+def _sigma(n: int, sigma: Any) -> float:
+    return n / 6 if sigma is None else _within("sigma", sigma, 0.01, 1e6)
 
 
 def _across(axis: Any, along: list[float], smooth: list[float]) -> np.ndarray:
@@ -115,7 +120,8 @@ def disk(size: int = 5) -> np.ndarray:
     n = _odd(size)
     place = np.arange(n) - n // 2
     inside = (place[:, None] ** 2 + place**2 <= (n / 2) ** 2).astype(np.float64)
-    return np.divide(inside, inside.sum())
+    kernel: np.ndarray = inside / inside.sum()
+    return kernel
 
 
 def gaussian(size: int = 5, sigma: float | None = None) -> np.ndarray:
@@ -126,7 +132,7 @@ def gaussian(size: int = 5, sigma: float | None = None) -> np.ndarray:
     ----------
     size : int
     sigma : float, optional
-        Standard deviation in pixels; by default ``size / 6``, so that the kernel reaches three
+        Standard deviation in pixels, 0.01 to 1e6; by default ``size / 6``, so that the kernel reaches three
         of them to each side.
 
     Returns
@@ -142,8 +148,8 @@ def gaussian(size: int = 5, sigma: float | None = None) -> np.ndarray:
            [0.0751, 0.1238, 0.0751]])
     """
     n = _size(size)
-    deviation = n / 6 if sigma is None else _positive("sigma", sigma)
-    line = np.exp(-((np.arange(n) - (n - 1) / 2) ** 2) / (2 * deviation**2))
+    square = (np.arange(n) - (n - 1) / 2) ** 2
+    line = np.exp((square.min() - square) / (2 * _sigma(n, sigma) ** 2))  # the largest is 1, however small sigma is
     line /= line.sum()
     return np.outer(line, line)
 
@@ -157,7 +163,7 @@ def motion(size: int = 9, angle: float = 0.0) -> np.ndarray:
     size : int
         Odd.
     angle : float
-        Degrees, counter-clockwise from the horizontal.
+        Degrees, counter-clockwise from the horizontal, -360 to 360.
 
     Returns
     -------
@@ -172,16 +178,15 @@ def motion(size: int = 9, angle: float = 0.0) -> np.ndarray:
            [0.   , 0.   , 0.   ]])
     """
     n = _odd(size)
-    turn = math.radians(float(real_number("angle", angle)))
-    if not math.isfinite(turn):
-        raise ValueError(f"angle is {angle!r}; want a finite number of degrees")
+    turn = math.radians(_within("angle", angle, -360, 360))
     place = np.arange(n) - n // 2
     rows, columns = n // 2 - place * math.sin(turn), n // 2 + place * math.cos(turn)
     grid = np.arange(n)
     shares = [
         np.clip(1 - np.abs(points[:, None] - grid), 0, None).round(12) for points in (rows, columns)
     ]
-    return np.divide(shares[0].T @ shares[1], n)
+    kernel: np.ndarray = shares[0].T @ shares[1] / n
+    return kernel
 
 
 def prewitt(axis: int = 0) -> np.ndarray:
@@ -191,7 +196,7 @@ def prewitt(axis: int = 0) -> np.ndarray:
     Parameters
     ----------
     axis : {0, 1}
-        0 finds horizontal edges, 1 vertical ones.
+        0 finds horizontal edges, 1 vertical ones.  Negate it for the sign of OpenCV and SciPy.
 
     Returns
     -------
@@ -215,7 +220,7 @@ def sobel(axis: int = 0) -> np.ndarray:
     Parameters
     ----------
     axis : {0, 1}
-        0 finds horizontal edges, 1 vertical ones.
+        0 finds horizontal edges, 1 vertical ones.  Negate it for the sign of OpenCV and SciPy.
 
     Returns
     -------
@@ -239,7 +244,7 @@ def scharr(axis: int = 0) -> np.ndarray:
     Parameters
     ----------
     axis : {0, 1}
-        0 finds horizontal edges, 1 vertical ones.
+        0 finds horizontal edges, 1 vertical ones.  Negate it for the sign of OpenCV and SciPy.
 
     Returns
     -------
@@ -300,6 +305,8 @@ def laplacian(diagonals: bool = False) -> np.ndarray:
            [ 1., -4.,  1.],
            [ 0.,  1.,  0.]])
     """
+    if not isinstance(diagonals, (int, np.bool_)) or diagonals not in (0, 1):
+        raise ValueError(f"diagonals is {shown(diagonals)}; want True or False: this kernel is always 3x3")
     if diagonals:
         return np.array([[1.0, 1, 1], [1, -8, 1], [1, 1, 1]])
     return np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -314,7 +321,7 @@ def log(size: int = 9, sigma: float | None = None) -> np.ndarray:
     size : int
         Odd.
     sigma : float, optional
-        Standard deviation in pixels; by default ``size / 6``.
+        Standard deviation in pixels, 0.01 to 1e6; by default ``size / 6``.
 
     Returns
     -------
@@ -328,11 +335,12 @@ def log(size: int = 9, sigma: float | None = None) -> np.ndarray:
     (True, True)
     """
     n = _odd(size)
-    deviation = n / 6 if sigma is None else _positive("sigma", sigma)
+    deviation = _sigma(n, sigma)
     square = (np.arange(n) - n // 2) ** 2
     distance = square[:, None] + square
-    kernel = (distance - 2 * deviation**2) / deviation**4 * gaussian(n, deviation)
-    return np.subtract(kernel, kernel.mean())
+    kernel: np.ndarray = (distance - 2 * deviation**2) / deviation**4 * gaussian(n, deviation)
+    kernel -= kernel.mean()
+    return kernel
 
 
 def sharpen() -> np.ndarray:
@@ -373,7 +381,7 @@ def unsharp(size: int = 5, amount: float = 1.0) -> np.ndarray:
     >>> bool(abs(cconv.kernels.unsharp(5, 2).sum() - 1) < 1e-12)
     True
     """
-    strength = _positive("amount", amount)
+    strength = _within("amount", amount, 0, 1e6)
     return (1 + strength) * identity(size) - strength * gaussian(size)
 
 

@@ -206,14 +206,15 @@ def _check_shapes(
     spatial = ("L",) if axes == 1 else ("D", "H", "W")[3 - axes :]
     sample = ", ".join((*spatial, "C") if last else ("C", *spatial))
     if w.ndim != axes + 2:
-        wanted = ", ".join(f"K{s}" for s in spatial)
+        wanted = "K" if axes == 1 else ", ".join(f"K{s}" for s in spatial)
         raise ValueError(
             f"weight has shape {w.shape}, {w.ndim} axes; conv{axes}d wants {axes + 2}: (O, C/groups, {wanted})"
+            + ("; for a plain picture and kernel use cconv.correlate" if x.ndim == w.ndim == axes else "")
         )
     if x.ndim not in (axes + 1, axes + 2):
         raise ValueError(
             f"input has shape {x.shape}, {x.ndim} axes; conv{axes}d wants {axes + 2}: (N, {sample}), "
-            f"or {axes + 1}: ({sample})" + (f"; add the channel axis with input[None]" if x.ndim == axes else "")
+            f"or {axes + 1}: ({sample})" + ("; add the channel axis with input[None]" if x.ndim == axes else "")
         )
     if 0 in w.shape:
         raise ValueError(f"weight has shape {w.shape}: it is empty; every axis must have at least one entry")

@@ -65,6 +65,7 @@ BORDERS = {
     "zeros": CONSTANT, "constant": CONSTANT, "edge": EDGE, "reflect": REFLECT,
     "symmetric": SYMMETRIC, "wrap": WRAP,
     "replicate": EDGE, "nearest": EDGE, "mirror": REFLECT, "circular": WRAP,
+    "grid-constant": CONSTANT, "grid-mirror": SYMMETRIC, "grid-wrap": WRAP,
 }
 
 
@@ -121,7 +122,7 @@ def tap_map(Py_ssize_t n, Py_ssize_t before, Py_ssize_t start, Py_ssize_t size, 
     return (indices, k, 1) if sparse else (indices, s, d)
 
 
-@cython.boundscheck(True)
+@cython.boundscheck(True)       # what it is handed may be shorter than it should be
 def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode, value,
               start=(0, 0, 0)):
     """Write into y the cross-correlation of x with w plus bias, or a part of it.
@@ -154,7 +155,9 @@ def correlate(x, w, bias, y, stride, pads, dilation, Py_ssize_t groups, str mode
         indices, steps[axis, 0], steps[axis, 1] = tap_map(n, before, skip, size, k, s, d, mode)
         maps.append(indices)
     inside = inside_ranges(n, before - skip * s, k, size, s, d)
-    step = x.strides[4] * min(s, max(n, 1))         # bytes from one position's value to the next's
+    # Bytes from one position's value to the next's; where s > n no two lie in the picture, and the
+    # product could overflow.
+    step = x.strides[4] * min(s, max(n, 1))
     sums = np.empty((3, y.shape[4]), y.dtype)
     # A plain if: the fused-type dispatcher costs more than a small convolution.
     if y.dtype == np.float32:
@@ -225,7 +228,7 @@ cdef inline int sum_row(const number[:, :, :, :, :] x, const number[:, :, :, :, 
     cdef Py_ssize_t first = inside[0, 0], last = inside[KW - 1, 1]  # where no tap meets the border
     cdef number weights[LINES]
     cdef const char *lines[LINES]
-    cdef int taps = 0, waiting = 0
+    cdef int taps = 0, waiting = 0, right
 
     if last < first:
         last = first
@@ -239,14 +242,13 @@ cdef inline int sum_row(const number[:, :, :, :, :] x, const number[:, :, :, :, 
                         for j in range(OW if value != 0 else 0):
                             part[j] += w[o, c, kd, kh, kw] * value
                     else:
-                        for j in range(OW - (last - first)):
-                            if j >= first:                  # left of the inside, then right of it
-                                j = j + last - first
-                            i = w_map[j * SW + kw * DW]
-                            if i >= 0:
-                                part[j] += w[o, c, kd, kh, kw] * x[n, g * CG + c, d, h, i]
-                            elif value != 0:
-                                part[j] += w[o, c, kd, kh, kw] * value
+                        for right in range(2):              # left of the inside, then right of it
+                            for j in range(last if right else 0, OW if right else first):
+                                i = w_map[j * SW + kw * DW]
+                                if i >= 0:
+                                    part[j] += w[o, c, kd, kh, kw] * x[n, g * CG + c, d, h, i]
+                                elif value != 0:
+                                    part[j] += w[o, c, kd, kh, kw] * value
                         if first < last:
                             i = w_map[first * SW + kw * DW]
                             weights[waiting] = w[o, c, kd, kh, kw]

@@ -56,9 +56,10 @@ def real_number(name: str, value: Any) -> float | int:
     """`value` as a Python float, or an int that int64 holds."""
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         number = int(value)
-        if abs(number) >= 2**1023:
-            raise OverflowError(f"{name} is {shown(number)}: more than a float64 can hold")
-        return number if abs(number) < 2**63 else float(number)
+        try:
+            return number if abs(number) < 2**63 else float(number)
+        except OverflowError:
+            raise OverflowError(f"{name} is {shown(number)}: more than a float64 can hold") from None
     if isinstance(value, (float, np.floating)):
         return float(value)
     if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf":
@@ -71,7 +72,7 @@ def check_activation(activation: Any) -> tuple[float | None, float | None] | Non
     if activation is None:
         return None
     if isinstance(activation, str) and activation != "clip":
-        one_of("activation", activation, ("relu", "clip"))
+        one_of("activation", activation, ("relu", "('clip', low, high)"))
         return 0, None
     if (
         isinstance(activation, (tuple, list)) and len(activation) == 3

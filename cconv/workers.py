@@ -16,7 +16,7 @@ from .geometry import integer
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-MOST = 256  # threads, whatever is asked for
+MOST = 1024  # threads, whatever is asked for
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
@@ -30,7 +30,7 @@ def set_workers(workers: int | None) -> None:
     Parameters
     ----------
     workers : int or None
-        At least 1; None: all cores that this process may run on.
+        At least 1, 1024 at most are used; None: all cores that this process may run on.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def set_workers(workers: int | None) -> None:
     >>> cconv.set_workers(None)
     """
     global _chosen
-    _chosen = None if workers is None else integer("workers", workers)
+    _chosen = None if workers is None else min(integer("workers", workers), MOST)
 
 
 def get_workers() -> int:
@@ -75,8 +75,8 @@ def get_workers() -> int:
         return _chosen
     asked = os.environ.get("CCONV_NUM_THREADS", "").strip()
     if asked:
-        if not asked.isdecimal() or int(asked) < 1:
-            raise ValueError(f"CCONV_NUM_THREADS={asked!r} in the environment; want an integer of at least 1")
+        if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
+            raise ValueError(f"CCONV_NUM_THREADS={asked!r} in the environment; want an integer from 1 to {MOST}")
         return int(asked)
     return _usable_cores()
 
@@ -101,7 +101,7 @@ def _cgroup_quota() -> int | None:
 def resolve(workers: Any) -> int:
     """The number of threads of one call; 1 inside a worker."""
     if workers is not None:
-        workers = integer("workers", workers)
+        workers = min(integer("workers", workers), MOST)
     if _working.get():
         return 1
     return get_workers() if workers is None else workers
@@ -110,7 +110,7 @@ def resolve(workers: Any) -> int:
 def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
     """Run all tasks on `workers` threads, this one among them; the first exception is raised."""
     waiting = list(tasks)[::-1]
-    workers = min(workers, len(waiting), MOST)
+    workers = min(workers, len(waiting))
 
     def work() -> None:
         token = _working.set(True)
@@ -133,11 +133,21 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
             futures.append(_get_pool(workers - 1).submit(work))
     except RuntimeError:
         pass  # no more threads to be had: those that work take all tasks
+    error: BaseException | None = None
     try:
         work()
-    finally:
-        for future in futures:
-            future.result()
+    except BaseException as mine:
+        error = mine
+    for future in futures:  # nobody may still write into the result when this returns
+        while not future.done():
+            try:
+                future.exception()
+            except KeyboardInterrupt as mine:
+                waiting.clear()
+                error = error or mine
+        error = error or future.exception()
+    if error is not None:
+        raise error
 
 
 def _get_pool(size: int) -> ThreadPoolExecutor:

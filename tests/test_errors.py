@@ -102,9 +102,8 @@ NOT_A_WORD = [
     ("layout", "channelsfirst", "channels_first"),
     ("activation", "rellu", "relu"), ("algorithm", "lop", "loop"), ("normalize", "summ", "sum"),
     ("normalize", "sized", "size"),
-    ("channel_axis", "autos", "auto"), ("padding_mode", "xyzzy", None), ("layout", "NHWC", None),
+    ("padding_mode", "xyzzy", None), ("layout", "NHWC", None),
     ("activation", "gelu", None), ("algorithm", "magic", None), ("normalize", "qqq", None),
-    ("channel_axis", "zzz", None),
 ])  # fmt: skip
 def test_unknown_words_are_answered_with_the_known_ones_and_the_nearest(name, word, near):
     function = picture if name in ("normalize", "channel_axis") else conv
@@ -322,3 +321,15 @@ def test_no_argument_crashes_the_process(function, required, names):
             complaints[type(error), str(error)[:10]] = f"{repr(error)[:150]} from {shown(given)}, {shown(options)}"
     assert returned > 20, "nothing is proven by calls that all fail"
     assert not complaints, "\n".join(complaints.values())
+
+
+def test_what_users_of_other_libraries_try_is_answered_with_the_repair():
+    raises(ValueError, "weight .*for a plain picture and kernel use cconv.correlate",
+           lambda: cconv.conv2d(np.ones((5, 5)), np.ones((3, 3))))
+    raises(ValueError, "channels first\\? pass channel_axis=0", lambda: cconv.correlate(np.ones((3, 9, 9)), np.ones((5, 5))))
+    raises(ValueError, "a picture with channels\\? pass channel_axis=-1", lambda: cconv.pad(np.ones((5, 5, 3)), ((1, 1), (2, 2))))
+    raises(ValueError, "channel_axis='last'; want an integer, None or 'auto'", lambda: picture(channel_axis="last"))
+    raises(TypeError, "kernel is .*call it first", lambda: picture(kernel=cconv.kernels.gaussian))
+    raises(ValueError, "padding_mode='linear_ramp' is not known: want .*'resize'", lambda: cconv.pad([1], 1, "linear_ramp"))
+    raises(ValueError, "diagonals is 5; want True or False", lambda: cconv.kernels.laplacian(5))
+    raises(ValueError, "sigma is 1e-200; want a number from 0.01", lambda: cconv.kernels.gaussian(4, 1e-200))

@@ -213,7 +213,7 @@ REFUSED = [
     (FakeDask(), r"lazy array: pass {name}\.compute\(\)"),
     (Frame(), r"pass {name}\.to_numpy\(\)"),
     (Unknown(), r"pass numpy\.asarray\({name}\)"),
-    (None, "NoneType .*want an array of numbers"), ("abc", "str .*want an array of numbers"),
+    (None, "NoneType .*want an array of numbers"), ("abc", "want an array: cconv.read_picture"),
     (b"abc", "bytes .*want an array of numbers"), ({1: 2}, "dict .*want an array of numbers"),
     (iter([1, 2]), "want a NumPy array"),
     ([np.ma.array([1.0, 2], mask=[0, 1])], "masked"), ([FakeDask(), FakeDask()], "lazy"),

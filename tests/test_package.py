@@ -41,7 +41,7 @@ def test_the_stubs_of_the_compiled_modules_agree_with_them(module):
     names = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)} | set(functions)
     names |= {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
     there = {n for n in vars(module) if not n.startswith("_") and n != "np"}
-    assert names == there - ({"BORDERS"} if module is engine else set())
+    assert names == there
     for name, arguments in functions.items():
         assert list(inspect.signature(getattr(module, name)).parameters) == arguments
     assert (PACKAGE / "py.typed").exists()
@@ -88,6 +88,25 @@ def test_the_bare_sources_say_what_to_do(tmp_path):
         (target / path.name).write_bytes(path.read_bytes())
     done = subprocess.run([sys.executable, "-c", "import cconv"], capture_output=True, text=True, cwd=tmp_path)
     assert "ImportError" in done.stderr and "run 'pip install .'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(not hasattr(__import__("signal"), "raise_signal") or sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("algorithm", ["auto", "loop"])
+def test_ctrl_c_stops_a_long_call_soon(workers, algorithm):
+    code = (
+        "import numpy as np, cconv, os, signal, threading, time\n"
+        "x, k = np.ones((3000, 3000), np.float32), np.ones((301, 301), np.float32)\n"
+        "def press():\n"
+        "    global at; at = time.perf_counter(); os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Timer(0.7, press).start()\n"
+        "try:\n"
+        f"    cconv.correlate(x, k, workers={workers}, algorithm={algorithm!r}); print('finished')\n"
+        "except KeyboardInterrupt:\n"
+        "    print(time.perf_counter() - at)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.5, "seconds until KeyboardInterrupt"
 
 
 def test_loop_refuses_what_does_not_fit_instead_of_crashing():

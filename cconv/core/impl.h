@@ -43,6 +43,10 @@ typedef void cconv_taps_kernel(const void *x, const ptrdiff_t *offset, int64_t t
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
                                const void *w, const void *bias, void *y, ptrdiff_t y_step);
 
+/* The positions of each tap without the gaps between rows: kernels.inc.h. */
+typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
+                                ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
+
 /* n values of any type, `stride` bytes apart, as values of the type of the sums. */
 typedef void cconv_load_kernel(const char *x, ptrdiff_t stride, void *y, int64_t n);
 
@@ -57,6 +61,7 @@ typedef struct cconv_type_kernels {
     int tile;                                               /* output channels of the best tile */
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by channels and log2 of vectors, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][WIDTHS];               /* by log2 of rows and of vectors, or NULL */
+    cconv_panel_kernel *panel;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;

@@ -164,6 +164,20 @@ DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
 DEFINE_ROWS(4, 4) DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
 #endif
 
+/* Rows of `width` values, x_pitch apart, put y_pitch apart, for each of `taps` offsets; whole vectors
+ * are copied, and what they write beyond a row's end is the next row's or slack. */
+static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
+                        ptrdiff_t x_pitch, void *y_, ptrdiff_t y_pitch, ptrdiff_t y_plane)
+{
+    int64_t t, r, j;
+    for (t = 0; t < taps; t++) {
+        const T *x = (const T *)x_ + offset[t];
+        T *y = (T *)y_ + t * y_plane;
+        for (r = 0; r < rows; r++, x += x_pitch, y += y_pitch)
+            for (j = 0; j < width; j += LANES) STORE(y + j, LOAD(x + j));
+    }
+}
+
 /* load and store: plain loops, which the compiler vectorises for this instruction set. */
 
 #define DEFINE_LOAD(TYPE, FROM, VALUE) \
@@ -174,6 +188,10 @@ DEFINE_ROWS(4, 4) DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
         if (stride == (ptrdiff_t)sizeof(FROM)) { \
             const FROM *p = (const FROM *)(const void *)x; \
             for (i = 0; i < n; i++) y[i] = (T)VALUE(p[i]); \
+        } else if (stride == 2 * (ptrdiff_t)sizeof(FROM)) { /* phases of a stride of 2: shuffled, not gathered */ \
+            const FROM *p = (const FROM *)(const void *)x; \
+            for (i = 0; i < n - 1; i++) y[i] = (T)VALUE(p[2 * i]); \
+            if (n > 0) y[n - 1] = (T)VALUE(p[2 * (n - 1)]); \
         } else { \
             for (i = 0; i < n; i++) y[i] = (T)VALUE(*(const FROM *)(const void *)(x + i * stride)); \
         } \
@@ -243,6 +261,7 @@ static const cconv_type_kernels NAME(kernels) = {
         {NULL, NULL, NULL}
 #endif
     },
+    NAME(panel),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), NAME(load_f32), NAME(load_f64)},
     {NAME(store_u8), NAME(store_i8), NAME(store_u16), NAME(store_i16), NULL, NULL, NULL, NULL, NULL,

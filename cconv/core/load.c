@@ -28,32 +28,42 @@ static int64_t below(int64_t limit, int64_t first, int64_t s, int64_t count)
     return n < count ? n : count;
 }
 
-/* `count` entries of a phase, the first at coordinate `p` of the picture, before its border. */
-static void load_row(const cconv_plan *plan, const char *row, int64_t p, int64_t count, char *out)
+/* n times the border's constant, in the type of the sums. */
+static void fill(const cconv_plan *plan, char *out, int64_t n)
+{
+    int64_t i;
+    if (plan->desc.compute == CCONV_F32) {
+        const float value = (float)plan->desc.border_value;
+        float *y = (float *)(void *)out;
+        for (i = 0; i < n; i++) y[i] = value;
+    } else {
+        double *y = (double *)(void *)out;
+        for (i = 0; i < n; i++) y[i] = plan->desc.border_value;
+    }
+}
+
+/* One row of a phase: entries left to right - 1 lie in the picture. */
+typedef struct span {
+    int64_t first;              /* coordinate of entry 0 in the picture, before its border */
+    int64_t count, left, right;
+} span;
+
+/* The entries of a row that lie on a border which repeats the picture. */
+static void repeat(const cconv_plan *plan, const char *row, const span *at, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const ptrdiff_t size = (ptrdiff_t)cconv_type_size(d->compute), step = d->input_stride[4];
-    const int64_t n = d->input[2], s = d->stride[2], pixel = d->interleave;
-    const int64_t left = row ? below(0, p, s, count) : count;
-    const int64_t right = row ? below(n, p, s, count) : count;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), pixel = d->interleave, n = d->input[2];
+    cconv_load_kernel *load = cconv_of_type(plan)->load[d->input_type];
     int64_t j;
-    if (d->border == CCONV_CONSTANT || !row) {
-        kernels->load[CCONV_F64]((const char *)&d->border_value, 0, out, left);
-        kernels->load[CCONV_F64]((const char *)&d->border_value, 0, out + right * size, count - right);
-    } else {
-        for (j = 0; j < count; j++) {
-            int64_t q, which;
-            if (j == left) j = right;
-            if (j >= count) break;
-            q = p + j * s;
-            which = ((q % pixel) + pixel) % pixel;
-            q = source((q - which) / pixel, n / pixel, d->border) * pixel + which;
-            kernels->load[d->input_type](row + q * step, step, out + j * size, 1);
-        }
+    for (j = 0; j < at->count; j++) {
+        int64_t p, which;
+        if (j == at->left) j = at->right;
+        if (j >= at->count) break;
+        p = at->first + j * d->stride[2];
+        which = ((p % pixel) + pixel) % pixel;
+        p = source((p - which) / pixel, n / pixel, d->border) * pixel + which;
+        load(row + p * d->input_stride[4], 0, out + j * size, 1);
     }
-    if (right > left)
-        kernels->load[d->input_type](row + (p + left * s) * step, s * step, out + left * size, right - left);
 }
 
 /* The padded coordinate of the first entry of phase q. */
@@ -62,26 +72,53 @@ static int64_t phase_start(const cconv_plan *plan, int a, int64_t q)
     return q * plan->desc.dilation[a] - cconv_entry(plan, a, q) * plan->desc.stride[a];
 }
 
+/* One phase of one depth slice: rows of the band, each of at->count entries. */
+static void load_slice(const cconv_plan *plan, const cconv_task *task, const char *slice, int64_t qh, const span *at,
+                       char *out)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), rows = task->size[1] + plan->reach[1];
+    const int64_t start = task->first[1] * d->stride[1] + phase_start(plan, 1, qh) - d->before[1];
+    const ptrdiff_t step = d->input_stride[4] * d->stride[2];
+    cconv_load_kernel *load = cconv_of_type(plan)->load[d->input_type];
+    int64_t r;
+    for (r = 0; r < rows; r++, out += plan->row_pitch * size) {
+        const int64_t h = source(start + r * d->stride[1], d->input[1], d->border);
+        const char *row;
+        if (!slice || h < 0) {
+            fill(plan, out, at->count);
+            continue;
+        }
+        row = slice + h * d->input_stride[3];
+        if (at->right > at->left)
+            load(row + (at->first + at->left * d->stride[2]) * d->input_stride[4], step, out + at->left * size,
+                 at->right - at->left);
+        if (d->border != CCONV_CONSTANT) {
+            if (at->left > 0 || at->right < at->count) repeat(plan, row, at, out);
+        } else {
+            fill(plan, out, at->left);
+            fill(plan, out + at->right * size, at->count - at->right);
+        }
+    }
+}
+
 void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const int64_t rows = task->size[1] + plan->reach[1], columns = task->size[2] + plan->reach[2];
-    const int64_t all_rows = plan->band[1] + plan->reach[1];
-    int64_t kd, qh, qw, r;
-    for (kd = 0; kd < plan->phases[0]; kd++) {
-        const int64_t depth = source(task->od * d->stride[0] + kd * d->dilation[0] - d->before[0], d->input[0], d->border);
-        for (qh = 0; qh < plan->phases[1]; qh++)
-            for (qw = 0; qw < plan->phases[2]; qw++) {
-                char *out = plane + ((kd * plan->phases[1] + qh) * plan->phases[2] + qw) * all_rows * plan->row_pitch * size;
-                for (r = 0; r < rows; r++, out += plan->row_pitch * size) {
-                    const int64_t h = (task->first[1] + r) * d->stride[1] + phase_start(plan, 1, qh) - d->before[1];
-                    const int64_t w = task->first[2] * d->stride[2] + phase_start(plan, 2, qw) - d->before[2];
-                    const int64_t at = source(h, d->input[1], d->border);
-                    const char *row = depth < 0 || at < 0
-                        ? NULL : channel + depth * d->input_stride[2] + at * d->input_stride[3];
-                    load_row(plan, row, w, columns, out);
-                }
-            }
+    const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(d->compute);
+    int64_t kd, qh, qw;
+    span at;
+    at.count = task->size[2] + plan->reach[2];
+    for (qw = 0; qw < plan->phases[2]; qw++) {
+        at.first = task->first[2] * d->stride[2] + phase_start(plan, 2, qw) - d->before[2];
+        at.left = below(0, at.first, d->stride[2], at.count);
+        at.right = below(d->input[2], at.first, d->stride[2], at.count);
+        for (kd = 0; kd < plan->phases[0]; kd++) {
+            const int64_t depth = source(task->od * d->stride[0] + kd * d->dilation[0] - d->before[0], d->input[0], d->border);
+            const char *slice = depth < 0 ? NULL : channel + depth * d->input_stride[2];
+            for (qh = 0; qh < plan->phases[1]; qh++)
+                load_slice(plan, task, slice, qh, &at,
+                           plane + ((kd * plan->phases[1] + qh) * plan->phases[2] + qw) * slice_bytes);
+        }
     }
 }

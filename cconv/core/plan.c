@@ -18,9 +18,10 @@
 #define MEMORY ((int64_t)1 << 56)       /* values of an array or a workspace */
 
 enum {
-    SUMS_VALUES = 1 << 15,              /* of a task, so that sums and planes stay in an L2 cache */
+    SUMS_VALUES = 1 << 16,              /* of a task, so that sums and planes stay in an L2 cache */
     PLANE_VALUES = 1 << 15,
     PANEL_POSITIONS = 256,
+    BAND_POSITIONS = 448,
     BAND_COLUMNS = 1024,
     WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
 };
@@ -116,7 +117,7 @@ static void cut(cconv_plan *plan)
     const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
     const int64_t work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
                                times(plan->output[1], plan->output[2]));
-    int64_t columns, height, band, row, samples;
+    int64_t columns, height, band, row, samples = 1;
     int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
 
     plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
@@ -124,20 +125,22 @@ static void cut(cconv_plan *plan)
     plan->band[2] = columns;
     plan->compact = !rows && plan->output[2] <= PANEL_POSITIONS / 2 && kernel > 1
                     && plan->reach[2] * 16 > plan->output[2] && outputs >= 16;
-    row = columns + plan->reach[2];
-    plan->out_blocks = least(tiles, parts(times(outputs, row), sums));
+    row = columns + (plan->compact ? 0 : plan->reach[2]);
     height = plan->output[1];
-    band = most(1, least(sums / times(parts(outputs, plan->out_blocks), row),
-                         planes / times(plan->channel_block, times(slices, row)) - plan->reach[1]));
-    if (plan->compact) band = most(1, least(band, PANEL_POSITIONS / columns));
-    if (rows) band = most(band, least(height, 8 * step));
+    /* Enough positions for weights that come from memory to be used often; then as many output
+     * channels as the cache holds their sums. */
+    band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row)) - plan->reach[1])
+                : parts(plan->compact ? PANEL_POSITIONS : BAND_POSITIONS, row);
+    if (plan->compact) band = most(1, PANEL_POSITIONS / row);
     band = least(band, height);
     if (work >= WORTH_SHARING) {
-        samples = d->groups * plan->output[0] * parts(plan->output[2], columns);
-        if (samples * parts(height, band) < 4) band = most(least(band, most(8, plan->reach[1])), parts(height, 4));
-        band = least(band, height);
-        while (samples * parts(height, band) * plan->out_blocks < 4 && plan->out_blocks < tiles / 2) plan->out_blocks++;
+        samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
+        if (samples < 4 && parts(height, band) < 4 / samples && parts(height, 4) * row >= (rows ? 1 : PANEL_POSITIONS))
+            band = parts(height, 4);
     }
+    plan->out_blocks = parts(times(outputs, times(band, row)), sums);
+    if (work >= WORTH_SHARING && samples * parts(height, band) * plan->out_blocks < 2) plan->out_blocks = 2;
+    plan->out_blocks = least(plan->out_blocks, tiles);
     plan->band[0] = 1;
     plan->band[1] = parts(height, parts(height, band));
     if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));

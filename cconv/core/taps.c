@@ -9,8 +9,6 @@
  */
 #include "impl.h"
 
-#include <string.h>
-
 static const double no_bias[MAX_TILE];
 
 /* Output channels of a group are cut into tiles of nearly equal size. */
@@ -77,21 +75,6 @@ int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
     return finite;
 }
 
-/* The positions of `taps` taps without the gaps between rows. */
-static void make_panel(const cconv_plan *plan, const cconv_task *task, const ptrdiff_t *offsets, int64_t taps,
-                       const char *planes, char *panel, ptrdiff_t *panel_offsets)
-{
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    int64_t t, r;
-    for (t = 0; t < taps; t++) {
-        const char *in = planes + offsets[t] * size;
-        char *out = panel + t * plan->sums_plane * size;
-        panel_offsets[t] = (ptrdiff_t)(t * plan->sums_plane);
-        for (r = 0; r < task->size[1]; r++, in += plan->row_pitch * size, out += plan->sums_pitch * size)
-            memcpy(out, in, (size_t)(task->size[2] * size));
-    }
-}
-
 /* One block of taps for all output channels of the task. */
 static void run_block(const cconv_plan *plan, const cconv_task *task, const char *x, const ptrdiff_t *offsets,
                       int64_t first_tap, int64_t taps, const char *packed, const char *bias, char *sums)
@@ -125,7 +108,10 @@ void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *
     const ptrdiff_t *offsets = (const ptrdiff_t *)(const void *)packed;
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *sums = work + plan->sums_at;
     ptrdiff_t *panel_offsets = (ptrdiff_t *)(void *)panel;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
     int64_t c, b, t;
+    for (t = 0; plan->compact && t < BLOCK_TAPS && t < plan->columns; t++)
+        panel_offsets[t] = (ptrdiff_t)(t * plan->sums_plane);
     panel += (plan->columns < BLOCK_TAPS ? plan->columns : BLOCK_TAPS) * (int64_t)sizeof(ptrdiff_t);
     for (c = 0; c < channels; c += plan->channel_block) {
         const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
@@ -134,7 +120,9 @@ void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *
             cconv_load_plane(plan, task, channel + b * d->input_stride[1], planes + b * plan->plane * size);
         for (t = 0; t < count * kernel; t += BLOCK_TAPS) {
             const int64_t taps = count * kernel - t < BLOCK_TAPS ? count * kernel - t : BLOCK_TAPS;
-            if (plan->compact) make_panel(plan, task, offsets + t, taps, planes, panel, panel_offsets);
+            if (plan->compact)
+                kernels->panel(planes, offsets + t, taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
+                               (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
             run_block(plan, task, plan->compact ? panel : planes, plan->compact ? panel_offsets : offsets + t,
                       c * kernel + t, taps, packed + plan->table_bytes, bias, sums);
         }
