@@ -120,8 +120,11 @@ def _share(
     plan: engine.Plan, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
 ) -> None:
     """All tasks of a plan, in ranges that threads take one after the other."""
-    threads = threads if plan.work >= THREADING_PAYS else 1
-    ranges = _cut(plan.tasks, threads, plan.work / PATIENCE)
+    work = plan.work
+    if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
+        plan.run(0, plan.tasks, x, packed, bias, y)
+        return
+    ranges = _cut(plan.tasks, threads, work / PATIENCE)
     pool.run([partial(plan.run, *ends, x, packed, bias, y) for ends in ranges], threads)
 
 

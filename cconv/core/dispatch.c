@@ -37,20 +37,35 @@ static uint64_t saved_registers(void)
 enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512F = 1 << 16, AVX512DQ = 1 << 17, AVX512BW = 1 << 30 };
 static const uint32_t AVX512VL = UINT32_C(1) << 31;
 
+/* What the CPU has, asked once: cpuid takes microseconds in a virtual machine.  Threads that ask at
+ * the same time write the same number. */
+enum { ASKED = 1, HAS_AVX2 = 2, HAS_AVX512 = 4 };
+
+static int features(void)
+{
+    static volatile int known;
+    if (!known) {
+        uint32_t one[4], seven[4];
+        int found = ASKED;
+        cpuid(1, 0, one);
+        cpuid(7, 0, seven);
+        if (one[2] & OSXSAVE) {
+            const uint64_t saved = saved_registers();
+            if ((one[2] & FMA) && (seven[1] & AVX2) && (saved & 0x6) == 0x6) found |= HAS_AVX2;
+            if ((found & HAS_AVX2) && (seven[1] & AVX512F) && (seven[1] & AVX512DQ) && (seven[1] & AVX512BW)
+                && (seven[1] & AVX512VL) && (saved & 0xe6) == 0xe6)
+                found |= HAS_AVX512;
+        }
+        known = found;
+    }
+    return known;
+}
+
 static int supported(const struct cconv_kernels *kernels)
 {
-    uint32_t one[4], seven[4];
-    uint64_t saved;
-    int avx2;
-    if (kernels == &cconv_kernels__generic) return 1;
-    cpuid(1, 0, one);
-    cpuid(7, 0, seven);
-    if (!(one[2] & OSXSAVE)) return 0;
-    saved = saved_registers();
-    avx2 = (one[2] & FMA) && (seven[1] & AVX2) && (saved & 0x6) == 0x6;
-    if (kernels == &cconv_kernels__avx2) return avx2;
-    return avx2 && (seven[1] & AVX512F) && (seven[1] & AVX512DQ) && (seven[1] & AVX512BW) && (seven[1] & AVX512VL)
-           && (saved & 0xe6) == 0xe6;
+    if (kernels == &cconv_kernels__avx2) return (features() & HAS_AVX2) != 0;
+    if (kernels == &cconv_kernels__avx512) return (features() & HAS_AVX512) != 0;
+    return 1;
 }
 #else
 static int supported(const struct cconv_kernels *kernels)

@@ -123,14 +123,14 @@ CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *tas
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, const char *bias,
                                    char *output);
 
-/* taps.c, rows.c: fill the sums of a band.  Tables are made by pack, in front of the weights. */
+/* taps.c, rows.c: compute and store a band.  Tables are made by pack, in front of the weights. */
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed);
 CCONV_HIDDEN void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                                 const char *bias, char *work);
+                                 const char *bias, char *work, char *output);
 CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *offsets);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
 CCONV_HIDDEN void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                                 const char *bias, char *work);
+                                 const char *bias, char *work, char *output);
 
 #endif

@@ -22,7 +22,7 @@ enum {
     PLANE_VALUES = 1 << 15,
     PANEL_POSITIONS = 256,
     BAND_POSITIONS = 448,
-    BAND_COLUMNS = 1024,
+    BAND_COLUMNS = 4096,
     WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
 };
 
@@ -91,7 +91,7 @@ static cconv_algorithm choose(const cconv_plan *plan)
  * gets a phase of its own; along the depth always. */
 static void phases(cconv_plan *plan)
 {
-    static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 2};
+    static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 8};
     const cconv_desc *d = &plan->desc;
     int a;
     for (a = 0; a < 3; a++) {
@@ -121,7 +121,7 @@ static void cut(cconv_plan *plan)
     int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
 
     plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
-    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 2));
+    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 8));
     plan->band[2] = columns;
     plan->compact = !rows && plan->output[2] <= PANEL_POSITIONS / 2 && kernel > 1
                     && plan->reach[2] * 16 > plan->output[2] && outputs >= 16;
@@ -150,6 +150,21 @@ static void cut(cconv_plan *plan)
     plan->tasks = d->batch * d->groups * plan->out_blocks * plan->bands[0] * plan->bands[1] * plan->bands[2];
 }
 
+/* rows reads an input that lies as its planes would, and writes such an output, without a copy. */
+static void in_place(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    int a, whole = 1;
+    for (a = 1; a < 4; a++) whole &= d->input_stride[a] % size == 0;
+    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
+                          && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1 && !plan->apart[1]
+                          && !plan->apart[2] && plan->channel_block == d->in_channels / d->groups;
+    plan->write_in_place = plan->algorithm == CCONV_ROWS && d->output_type == d->compute && d->output_stride[4] == size
+                           && d->output_stride[3] % size == 0 && d->divisor == 1 && d->low == -INFINITY
+                           && d->high == INFINITY;
+}
+
 static cconv_status measure(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -176,7 +191,7 @@ static cconv_status measure(cconv_plan *plan)
     plan->sums_plane = up(positions, 16) + SLACK / 2;
     held = least(plan->columns, BLOCK_TAPS);
 
-    plan->table_bytes = (size_t)up(2 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
+    plan->table_bytes = (size_t)up(3 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
     plan->packed_bytes = plan->table_bytes + (size_t)(d->out_channels * plan->taps * size);
     plan->planes_at = 0;
     at = up((plan->channel_block * plan->plane + SLACK) * size, 64);
@@ -202,6 +217,7 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     plan->algorithm = choose(plan);
     phases(plan);
     cut(plan);
+    in_place(plan);
     return measure(plan);
 }
 
@@ -256,10 +272,9 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     for (index = first; index < last; index++) {
         const cconv_task task = task_at(plan, index);
         if (plan->algorithm == CCONV_ROWS)
-            cconv_rows_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work);
+            cconv_rows_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work, (char *)output);
         else
-            cconv_taps_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work);
-        cconv_store_band(plan, &task, work + plan->sums_at, (const char *)bias, (char *)output);
+            cconv_taps_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work, (char *)output);
     }
     return CCONV_OK;
 }

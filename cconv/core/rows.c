@@ -50,6 +50,16 @@ static int64_t each_column(const cconv_plan *plan, int64_t channels, int64_t len
     return found;
 }
 
+/* The same in the input itself, where it is read in place. */
+static void note_place(const cconv_plan *plan, const column *col, void *state)
+{
+    const cconv_desc *d = &plan->desc;
+    ptrdiff_t **next = (ptrdiff_t **)state;
+    *(*next)++ = (ptrdiff_t)((col->c * d->input_stride[1] + col->kd * d->dilation[0] * d->input_stride[2]
+                              + col->kh * d->dilation[1] * d->input_stride[3]) / d->input_stride[4]
+                             + col->kw * d->dilation[2]);
+}
+
 static void note_offset(const cconv_plan *plan, const column *col, void *state)
 {
     ptrdiff_t **next = (ptrdiff_t **)state;
@@ -60,11 +70,11 @@ static void note_offset(const cconv_plan *plan, const column *col, void *state)
         + cconv_entry(plan, 2, col->kw));
 }
 
-/* A table for a whole block of channels, and one for the block that is left over at the end: each
- * begins with how many columns there are of each length. */
+/* A table for a whole block of channels, and one for the block that is left over at the end: how many
+ * columns there are of each length, and where they begin in the planes and in the input. */
 typedef struct table {
     const int64_t *count;
-    const ptrdiff_t *offset;
+    const ptrdiff_t *offset, *place;
 } table;
 
 static table table_at(const cconv_plan *plan, const void *packed, int left_over)
@@ -72,6 +82,7 @@ static table table_at(const cconv_plan *plan, const void *packed, int left_over)
     table t;
     t.count = (const int64_t *)packed + (left_over ? 8 : 0);
     t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + (left_over ? plan->columns : 0);
+    t.place = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + 2 * plan->columns;
     return t;
 }
 
@@ -88,6 +99,9 @@ void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *packed)
         counts[0] = 0;
         for (length = 1; length <= MAX_CLASS; length++)
             counts[length] = each_column(plan, count, length, note_offset, &next);
+        next = (ptrdiff_t *)t.place;
+        for (length = 1; length <= MAX_CLASS && plan->read_in_place && !left_over; length++)
+            each_column(plan, count, length, note_place, &next);
     }
 }
 
@@ -133,13 +147,24 @@ int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
     return p.finite;
 }
 
+/* Where a band is read and written.  Columns from `inside` to `outside` are read from the input, the
+ * others from planes; columns before `tail` are written to the output, the others to the sums. */
+typedef struct band {
+    const char *planes, *input;
+    ptrdiff_t input_step;
+    int64_t inside, outside, tail;
+    char *sums, *output;
+    ptrdiff_t output_step;
+} band;
+
+enum { TILE_VECTORS = 2 };      /* columns of a tile wherever there are so many */
+
 /* One block of columns over all positions of one output channel. */
-static void run_block(const cconv_plan *plan, const cconv_task *task, const char *planes, const ptrdiff_t *offsets,
-                      const int64_t *count, const char *w, const char *start, char *sums)
+static void run_block(const cconv_plan *plan, const cconv_task *task, const band *at, const ptrdiff_t *offsets,
+                      const ptrdiff_t *places, const int64_t *count, const char *w, const char *start)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = step_of(plan);
-    const ptrdiff_t x_step = (ptrdiff_t)(step * plan->row_pitch), y_step = (ptrdiff_t)(step * plan->sums_pitch);
     int64_t phase, r, j;
     for (phase = 0; phase < step && phase < task->size[1]; phase++)
         for (r = phase; r < task->size[1];) {
@@ -147,56 +172,116 @@ static void run_block(const cconv_plan *plan, const cconv_task *task, const char
             int height = 3;
             while (!kernels->rows[height][0] || (int64_t)1 << height > left) height--;
             for (j = 0; j < task->size[2];) {
-                int width = 2;
-                while (!kernels->rows[height][width] || (width && lanes << (width - 1) >= task->size[2] - j)) width--;
-                kernels->rows[height][width](planes + (r * plan->row_pitch + j) * size, x_step, offsets, count, w, start,
-                                             sums + (r * plan->sums_pitch + j) * size, y_step);
+                const int from_input = j >= at->inside && j < at->outside, to_output = j < at->tail;
+                const ptrdiff_t x_pitch = from_input ? at->input_step : (ptrdiff_t)plan->row_pitch;
+                const ptrdiff_t y_pitch = to_output ? at->output_step : (ptrdiff_t)plan->sums_pitch;
+                int width = 1;
+                if (lanes >= task->size[2] - j || !kernels->rows[height][1]) width = 0;
+                kernels->rows[height][width]((from_input ? at->input : at->planes) + (r * x_pitch + j) * size, step * x_pitch,
+                                             from_input ? places : offsets, count, w, start,
+                                             (to_output ? at->output : at->sums) + (r * y_pitch + j) * size, step * y_pitch);
                 j += lanes << width;
             }
             r += step << height;
         }
 }
 
+/* All columns of a block of channels for one output channel, in blocks of at most BLOCK_TAPS taps. */
+static void run_columns(const cconv_plan *plan, const cconv_task *task, const band *at, const table *t, const char *w,
+                        const char *start)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    const ptrdiff_t *offsets = t->offset, *places = t->place;
+    int64_t left[MAX_CLASS + 1], count[MAX_CLASS + 1];
+    int length = 1, i;
+    for (i = 0; i <= MAX_CLASS; i++) left[i] = t->count[i];
+    while (length <= MAX_CLASS) {
+        int64_t taps = 0, columns = 0;
+        for (i = 0; i <= MAX_CLASS; i++) count[i] = 0;
+        while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
+            const int64_t fit = (BLOCK_TAPS - taps) / length;
+            count[length] = left[length] < fit ? left[length] : fit;
+            left[length] -= count[length];
+            columns += count[length];
+            taps += count[length] * length;
+            if (left[length]) break;
+            length++;
+        }
+        if (!columns) break;
+        run_block(plan, task, at, offsets, places, count, w, start);
+        offsets += columns;
+        places += columns;
+        w += taps * size;
+        start = NULL;
+    }
+}
+
+static void load_columns(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t count, char *planes,
+                         int64_t first, int64_t last)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    cconv_task part = *task;
+    int64_t b;
+    part.first[2] += first;
+    part.size[2] = last - first;
+    for (b = 0; b < count && last > first; b++)
+        cconv_load_plane(plan, &part, channel + b * plan->desc.input_stride[1], planes + (b * plan->plane + first) * size);
+}
+
+/* The columns that can be read from the input: whole tiles that no border and no end of a row touches. */
+static void find_inside(const cconv_plan *plan, const cconv_task *task, const char *channel, band *at)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t tile = cconv_of_type(plan)->lanes * TILE_VECTORS, size = (int64_t)cconv_type_size(d->compute);
+    const int64_t depth = task->od * d->stride[0] - d->before[0], row = task->first[1] - d->before[1];
+    const int64_t column = task->first[2] - d->before[2];
+    at->inside = at->outside = 0;
+    if (!plan->read_in_place || depth < 0 || depth + (d->kernel[0] - 1) * d->dilation[0] >= d->input[0] || row < 0
+        || row + task->size[1] + plan->reach[1] > d->input[1])
+        return;
+    at->inside = column < 0 ? (-column + tile - 1) / tile * tile : 0;
+    at->outside = (task->size[2] < d->input[2] - plan->reach[2] - column ? task->size[2]
+                                                                        : d->input[2] - plan->reach[2] - column) / tile * tile;
+    if (at->outside <= at->inside) {
+        at->inside = at->outside = 0;
+        return;
+    }
+    at->input = channel + depth * d->input_stride[2] + row * d->input_stride[3] + column * size;
+    at->input_step = (ptrdiff_t)(d->input_stride[3] / size);
+}
+
 void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                    const char *bias, char *work)
+                    const char *bias, char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    char *planes = work + plan->planes_at, *sums = work + plan->sums_at;
-    int64_t c, b, o;
+    const int64_t tile = cconv_of_type(plan)->lanes * TILE_VECTORS;
+    char *planes = work + plan->planes_at;
+    cconv_task tail = *task;
+    int64_t c, o;
+    band at;
+    at.input = at.planes = planes;
+    at.input_step = 0;
+    at.output_step = (ptrdiff_t)(d->output_stride[3] / size);
+    at.tail = plan->write_in_place ? task->size[2] / tile * tile : 0;
     for (c = 0; c < channels; c += plan->channel_block) {
         const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
         const table t = table_at(plan, packed, held < plan->channel_block);
         const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
-        for (b = 0; b < held; b++)
-            cconv_load_plane(plan, task, channel + b * d->input_stride[1], planes + b * plan->plane * size);
+        find_inside(plan, task, channel, &at);
+        load_columns(plan, task, channel, held, planes, 0, at.inside);
+        load_columns(plan, task, channel, held, planes, at.outside, task->size[2]);
         for (o = 0; o < task->out_count; o++) {
             const int64_t out = task->group * (d->out_channels / d->groups) + task->out_first + o;
             const char *w = packed + plan->table_bytes + (out * plan->taps + c * kernel) * size;
-            const char *start = c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias;
-            const ptrdiff_t *offsets = t.offset;
-            int64_t left[MAX_CLASS + 1], count[MAX_CLASS + 1];
-            int length = 1, i;
-            for (i = 0; i <= MAX_CLASS; i++) left[i] = t.count[i];
-            while (length <= MAX_CLASS) {       /* blocks of at most BLOCK_TAPS taps */
-                int64_t taps = 0, columns = 0;
-                for (i = 0; i <= MAX_CLASS; i++) count[i] = 0;
-                while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
-                    const int64_t fit = (BLOCK_TAPS - taps) / length;
-                    count[length] = left[length] < fit ? left[length] : fit;
-                    left[length] -= count[length];
-                    columns += count[length];
-                    taps += count[length] * length;
-                    if (left[length]) break;
-                    length++;
-                }
-                if (!columns) break;
-                run_block(plan, task, planes, offsets, count, w, start, sums + o * plan->sums_plane * size);
-                offsets += columns;
-                w += taps * size;
-                start = NULL;
-            }
+            at.sums = work + plan->sums_at + o * plan->sums_plane * size;
+            at.output = output + task->n * d->output_stride[0] + out * d->output_stride[1] + task->od * d->output_stride[2]
+                        + task->first[1] * d->output_stride[3] + task->first[2] * d->output_stride[4];
+            run_columns(plan, task, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
         }
     }
+    tail.first[2] += at.tail;
+    tail.size[2] -= at.tail;
+    cconv_store_band(plan, &tail, work + plan->sums_at + at.tail * size, bias, output);
 }

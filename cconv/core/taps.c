@@ -100,7 +100,7 @@ static void run_block(const cconv_plan *plan, const cconv_task *task, const char
 }
 
 void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                    const char *bias, char *work)
+                    const char *bias, char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
@@ -127,4 +127,5 @@ void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *
                       c * kernel + t, taps, packed + plan->table_bytes, bias, sums);
         }
     }
+    cconv_store_band(plan, task, sums, bias, output);
 }
