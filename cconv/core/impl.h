@@ -47,12 +47,15 @@ typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
                                 ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
 
-/* n values of any type, `stride` bytes apart, as values of the type of the sums. */
-typedef void cconv_load_kernel(const char *x, ptrdiff_t stride, void *y, int64_t n);
+/* Rows of n values of any type, x_row and x_step bytes apart, as values of the type of the sums, rows
+ * y_row values apart. */
+typedef void cconv_load_kernel(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y, ptrdiff_t y_row, int64_t rows,
+                               int64_t n);
 
-/* n sums divided, clipped, rounded if the output holds integers, written `stride` bytes apart. */
-typedef void cconv_store_kernel(const void *x, char *y, ptrdiff_t stride, int64_t n, double divisor, double bias,
-                                double low, double high);
+/* Rows of n sums, x_row values apart, divided, clipped, rounded if the output holds integers, written
+ * y_row and y_step bytes apart. */
+typedef void cconv_store_kernel(const void *x, ptrdiff_t x_row, char *y, ptrdiff_t y_row, ptrdiff_t y_step, int64_t rows,
+                                int64_t n, double divisor, double bias, double low, double high);
 
 enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors; 1, 2, 4, 8 rows */
 

@@ -181,19 +181,21 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
 /* load and store: plain loops, which the compiler vectorises for this instruction set. */
 
 #define DEFINE_LOAD(TYPE, FROM, VALUE) \
-    static void NAME(load_##TYPE)(const char *x, ptrdiff_t stride, void *y_, int64_t n) \
+    static void NAME(load_##TYPE)(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y_, ptrdiff_t y_row, \
+                                  int64_t rows, int64_t n) \
     { \
         T *y = (T *)y_; \
         int64_t i; \
-        if (stride == (ptrdiff_t)sizeof(FROM)) { \
+        for (; rows > 0; rows--, x += x_row, y += y_row) { \
             const FROM *p = (const FROM *)(const void *)x; \
-            for (i = 0; i < n; i++) y[i] = (T)VALUE(p[i]); \
-        } else if (stride == 2 * (ptrdiff_t)sizeof(FROM)) { /* phases of a stride of 2: shuffled, not gathered */ \
-            const FROM *p = (const FROM *)(const void *)x; \
-            for (i = 0; i < n - 1; i++) y[i] = (T)VALUE(p[2 * i]); \
-            if (n > 0) y[n - 1] = (T)VALUE(p[2 * (n - 1)]); \
-        } else { \
-            for (i = 0; i < n; i++) y[i] = (T)VALUE(*(const FROM *)(const void *)(x + i * stride)); \
+            if (x_step == (ptrdiff_t)sizeof(FROM)) { \
+                for (i = 0; i < n; i++) y[i] = (T)VALUE(p[i]); \
+            } else if (x_step == 2 * (ptrdiff_t)sizeof(FROM)) { /* phases of a stride of 2: shuffled, not gathered */ \
+                for (i = 0; i < n - 1; i++) y[i] = (T)VALUE(p[2 * i]); \
+                if (n > 0) y[n - 1] = (T)VALUE(p[2 * (n - 1)]); \
+            } else { \
+                for (i = 0; i < n; i++) y[i] = (T)VALUE(*(const FROM *)(const void *)(x + i * x_step)); \
+            } \
         } \
     }
 #define SAME(v) (v)
@@ -206,21 +208,23 @@ DEFINE_LOAD(f32, float, SAME) DEFINE_LOAD(f64, double, SAME)
 /* W: the type in which the divisor divides; double for integers, so that no quotient of integers is
  * rounded to a half that it is not. */
 #define DEFINE_STORE(TYPE, TO, W, ROUNDED, WIDE, LOW, HIGH) \
-    static void NAME(store_##TYPE)(const void *x_, char *y, ptrdiff_t stride, int64_t n, double divisor, double bias, \
-                                   double low_, double high_) \
+    static void NAME(store_##TYPE)(const void *x_, ptrdiff_t x_row, char *y, ptrdiff_t y_row, ptrdiff_t y_step, \
+                                   int64_t rows, int64_t n, double divisor, double bias, double low_, double high_) \
     { \
         const T *x = (const T *)x_; \
         const T low = (T)(low_ > (LOW) ? low_ : (LOW)), high = (T)(high_ < (HIGH) ? high_ : (HIGH)); \
         int64_t i; \
-        if (divisor == 1 && stride == (ptrdiff_t)sizeof(TO)) { \
-            TO *q = (TO *)(void *)y; \
-            for (i = 0; i < n; i++) { T v = x[i]; q[i] = (TO)ROUNDED(v, low, high); } \
-        } else if (divisor == 1) { \
-            for (i = 0; i < n; i++) { T v = x[i]; *(TO *)(void *)(y + i * stride) = (TO)ROUNDED(v, low, high); } \
-        } else { \
-            for (i = 0; i < n; i++) { \
-                W v = (W)x[i] / (W)divisor + (W)bias; \
-                *(TO *)(void *)(y + i * stride) = (TO)WIDE(v, (W)low, (W)high); \
+        for (; rows > 0; rows--, x += x_row, y += y_row) { \
+            if (divisor == 1 && y_step == (ptrdiff_t)sizeof(TO)) { \
+                TO *q = (TO *)(void *)y; \
+                for (i = 0; i < n; i++) { T v = x[i]; q[i] = (TO)ROUNDED(v, low, high); } \
+            } else if (divisor == 1) { \
+                for (i = 0; i < n; i++) { T v = x[i]; *(TO *)(void *)(y + i * y_step) = (TO)ROUNDED(v, low, high); } \
+            } else { \
+                for (i = 0; i < n; i++) { \
+                    W v = (W)x[i] / (W)divisor + (W)bias; \
+                    *(TO *)(void *)(y + i * y_step) = (TO)WIDE(v, (W)low, (W)high); \
+                } \
             } \
         } \
     }

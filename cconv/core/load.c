@@ -28,17 +28,20 @@ static int64_t below(int64_t limit, int64_t first, int64_t s, int64_t count)
     return n < count ? n : count;
 }
 
-/* n times the border's constant, in the type of the sums. */
-static void fill(const cconv_plan *plan, char *out, int64_t n)
+/* The border's constant, n times in each row, in the type of the sums. */
+static void fill(const cconv_plan *plan, char *out, int64_t rows, int64_t n)
 {
     int64_t i;
+    if (n == 0) return;
     if (plan->desc.compute == CCONV_F32) {
         const float value = (float)plan->desc.border_value;
         float *y = (float *)(void *)out;
-        for (i = 0; i < n; i++) y[i] = value;
+        for (; rows > 0; rows--, y += plan->row_pitch)
+            for (i = 0; i < n; i++) y[i] = value;
     } else {
         double *y = (double *)(void *)out;
-        for (i = 0; i < n; i++) y[i] = plan->desc.border_value;
+        for (; rows > 0; rows--, y += plan->row_pitch)
+            for (i = 0; i < n; i++) y[i] = plan->desc.border_value;
     }
 }
 
@@ -62,7 +65,7 @@ static void repeat(const cconv_plan *plan, const char *row, const span *at, char
         p = at->first + j * d->stride[2];
         which = ((p % pixel) + pixel) % pixel;
         p = source((p - which) / pixel, n / pixel, d->border) * pixel + which;
-        load(row + p * d->input_stride[4], 0, out + j * size, 1);
+        load(row + p * d->input_stride[4], 0, 0, out + j * size, 0, 1, 1);
     }
 }
 
@@ -72,33 +75,45 @@ static int64_t phase_start(const cconv_plan *plan, int a, int64_t q)
     return q * plan->desc.dilation[a] - cconv_entry(plan, a, q) * plan->desc.stride[a];
 }
 
-/* One phase of one depth slice: rows of the band, each of at->count entries. */
+/* `count` rows of a phase that lie in the picture, `step` bytes apart. */
+static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), s = d->stride[2];
+    if (at->right > at->left)
+        cconv_of_type(plan)->load[d->input_type](row + (at->first + at->left * s) * d->input_stride[4], step,
+                                                 (ptrdiff_t)(d->input_stride[4] * s), out + at->left * size,
+                                                 (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
+    if (d->border == CCONV_CONSTANT) {
+        fill(plan, out, count, at->left);
+        fill(plan, out + at->right * size, count, at->count - at->right);
+    } else if (at->left > 0 || at->right < at->count) {
+        for (; count > 0; count--, row += step, out += plan->row_pitch * size) repeat(plan, row, at, out);
+    }
+}
+
+/* One phase of one depth slice: the rows of the band, those above and below the picture included. */
 static void load_slice(const cconv_plan *plan, const cconv_task *task, const char *slice, int64_t qh, const span *at,
                        char *out)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), rows = task->size[1] + plan->reach[1];
-    const int64_t start = task->first[1] * d->stride[1] + phase_start(plan, 1, qh) - d->before[1];
-    const ptrdiff_t step = d->input_stride[4] * d->stride[2];
-    cconv_load_kernel *load = cconv_of_type(plan)->load[d->input_type];
+    const int64_t pitch = plan->row_pitch * (int64_t)cconv_type_size(d->compute), s = d->stride[1];
+    const int64_t rows = task->size[1] + plan->reach[1];
+    const int64_t start = task->first[1] * s + phase_start(plan, 1, qh) - d->before[1];
+    const int64_t top = slice ? below(0, start, s, rows) : rows, bottom = slice ? below(d->input[1], start, s, rows) : rows;
     int64_t r;
-    for (r = 0; r < rows; r++, out += plan->row_pitch * size) {
-        const int64_t h = source(start + r * d->stride[1], d->input[1], d->border);
-        const char *row;
-        if (!slice || h < 0) {
-            fill(plan, out, at->count);
-            continue;
-        }
-        row = slice + h * d->input_stride[3];
-        if (at->right > at->left)
-            load(row + (at->first + at->left * d->stride[2]) * d->input_stride[4], step, out + at->left * size,
-                 at->right - at->left);
-        if (d->border != CCONV_CONSTANT) {
-            if (at->left > 0 || at->right < at->count) repeat(plan, row, at, out);
-        } else {
-            fill(plan, out, at->left);
-            fill(plan, out + at->right * size, at->count - at->right);
-        }
+    if (bottom > top)
+        load_rows(plan, slice + (start + top * s) * d->input_stride[3], (ptrdiff_t)(s * d->input_stride[3]), bottom - top, at,
+                  out + top * pitch);
+    for (r = 0; r < rows; r++) {
+        int64_t h;
+        if (r == top) r = bottom;
+        if (r >= rows) break;
+        h = slice ? source(start + r * s, d->input[1], d->border) : -1;
+        if (h < 0)
+            fill(plan, out + r * pitch, 1, at->count);
+        else
+            load_rows(plan, slice + h * d->input_stride[3], 0, 1, at, out + r * pitch);
     }
 }
 

@@ -119,7 +119,7 @@ static void pack_column(const cconv_plan *plan, const column *col, void *state)
     for (k = 0; k < col->length; k++) {
         const char *in = p->weight + col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
                          + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4];
-        cconv_of_type(plan)->load[d->weight_type](in, 0, p->next, 1);
+        cconv_of_type(plan)->load[d->weight_type](in, 0, 0, p->next, 0, 1, 1);
         if (d->compute == CCONV_F32) {
             const float v = *(const float *)(const void *)p->next;
             p->finite &= v - v == 0;

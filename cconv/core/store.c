@@ -9,7 +9,7 @@ void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     cconv_store_kernel *store = cconv_of_type(plan)->store[d->output_type];
-    int64_t o, r;
+    int64_t o;
     for (o = 0; o < task->out_count; o++) {
         const int64_t channel = task->group * (d->out_channels / d->groups) + task->out_first + o;
         const char *from = sums + o * plan->sums_plane * size;
@@ -20,7 +20,7 @@ void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char
         if (bias && d->divisor != 1)
             after = d->compute == CCONV_F32 ? (double)((const float *)(const void *)bias)[channel]
                                             : ((const double *)(const void *)bias)[channel];
-        for (r = 0; r < task->size[1]; r++, from += plan->sums_pitch * size, to += d->output_stride[3])
-            store(from, to, d->output_stride[4], task->size[2], d->divisor, after, d->low, d->high);
+        store(from, (ptrdiff_t)plan->sums_pitch, to, (ptrdiff_t)d->output_stride[3], (ptrdiff_t)d->output_stride[4],
+              task->size[1], task->size[2], d->divisor, after, d->low, d->high);
     }
 }

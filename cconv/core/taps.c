@@ -60,7 +60,7 @@ int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
                         for (kh = 0; kh < d->kernel[1]; kh++) {
                             const char *in = weight + (first + m) * stride[0] + c * stride[1] + kd * stride[2] + kh * stride[3];
                             for (kw = 0; kw < d->kernel[2]; kw++, in += stride[4], out += count * size) {
-                                load(in, stride[4], out, 1);
+                                load(in, 0, 0, out, 0, 1, 1);
                                 if (d->compute == CCONV_F32) {
                                     const float v = *(const float *)(const void *)out;
                                     finite &= v - v == 0;
