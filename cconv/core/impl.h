@@ -33,10 +33,10 @@ enum {
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
-/* y[o][j] (+)= sum over t of w[t][o] * x[offset[t] + j], o < the tile's channels, j < its width.
- * bias: what a first block starts from, one for each o; NULL: adds to what y holds. */
-typedef void cconv_taps_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w,
-                               const void *bias, void *y, ptrdiff_t y_plane);
+/* y[o][j] = bias[o] + sum over t of w[t][o] * x[offset[t] + j], o < the tile's channels, j < its width;
+ * where bias is NULL, what `before` holds from earlier blocks of taps stands for it. */
+typedef void cconv_taps_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w, const void *bias,
+                               const void *before, ptrdiff_t before_plane, void *y, ptrdiff_t y_plane);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows. */

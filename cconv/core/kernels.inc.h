@@ -15,9 +15,10 @@
 /* taps: M output channels x NV vectors of positions. */
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const ptrdiff_t *offset, int64_t taps,
-                             const void *w_, const void *bias_, void *y_, ptrdiff_t y_plane)
+                             const void *w_, const void *bias_, const void *before_, ptrdiff_t before_plane,
+                             void *y_, ptrdiff_t y_plane)
 {
-    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
     V a[MAX_TILE][4];
     int64_t t;
@@ -48,11 +49,12 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const pt
             if (NV > 1) STORE(q + LANES, ADD(b, a[m][1])); \
             if (NV > 2) { STORE(q + 2 * LANES, ADD(b, a[m][2])); STORE(q + 3 * LANES, ADD(b, a[m][3])); } \
         } else { \
-            STORE(q, ADD(LOAD(q), a[m][0])); \
-            if (NV > 1) STORE(q + LANES, ADD(LOAD(q + LANES), a[m][1])); \
+            const T *b = before + m * before_plane; \
+            STORE(q, ADD(LOAD(b), a[m][0])); \
+            if (NV > 1) STORE(q + LANES, ADD(LOAD(b + LANES), a[m][1])); \
             if (NV > 2) { \
-                STORE(q + 2 * LANES, ADD(LOAD(q + 2 * LANES), a[m][2])); \
-                STORE(q + 3 * LANES, ADD(LOAD(q + 3 * LANES), a[m][3])); \
+                STORE(q + 2 * LANES, ADD(LOAD(b + 2 * LANES), a[m][2])); \
+                STORE(q + 3 * LANES, ADD(LOAD(b + 3 * LANES), a[m][3])); \
             } \
         } \
     }
@@ -62,8 +64,9 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const pt
 
 #define DEFINE_TILE(M, NV) \
     static void NAME(taps_##M##_##NV)(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w, \
-                                      const void *bias, void *y, ptrdiff_t y_plane) \
-    { NAME(tile)(M, NV, x, offset, taps, w, bias, y, y_plane); }
+                                      const void *bias, const void *before, ptrdiff_t before_plane, void *y, \
+                                      ptrdiff_t y_plane) \
+    { NAME(tile)(M, NV, x, offset, taps, w, bias, before, before_plane, y, y_plane); }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
 #define NARROW_TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NULL}

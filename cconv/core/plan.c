@@ -150,7 +150,8 @@ static void cut(cconv_plan *plan)
     plan->tasks = d->batch * d->groups * plan->out_blocks * plan->bands[0] * plan->bands[1] * plan->bands[2];
 }
 
-/* rows reads an input that lies as its planes would, and writes such an output, without a copy. */
+/* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
+ * an input that lies as its planes would. */
 static void in_place(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -160,9 +161,11 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1 && !plan->apart[1]
                           && !plan->apart[2] && plan->channel_block == d->in_channels / d->groups;
-    plan->write_in_place = plan->algorithm == CCONV_ROWS && d->output_type == d->compute && d->output_stride[4] == size
-                           && d->output_stride[3] % size == 0 && d->divisor == 1 && d->low == -INFINITY
-                           && d->high == INFINITY;
+    plan->write_in_place = d->output_type == d->compute && d->output_stride[4] == size && d->output_stride[3] % size == 0
+                           && d->output_stride[1] % size == 0 && d->divisor == 1 && d->low == -INFINITY
+                           && d->high == INFINITY
+                           && (plan->algorithm == CCONV_ROWS || plan->by_rows || plan->band[1] == 1
+                               || (plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size));
 }
 
 static cconv_status measure(cconv_plan *plan)
@@ -186,7 +189,9 @@ static cconv_status measure(cconv_plan *plan)
     plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
     if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
-    plan->sums_pitch = rows ? up(plan->band[2], 16) + SLACK / 2 : plan->compact ? plan->band[2] : plan->row_pitch;
+    /* A tap tile goes over the gaps between rows, or ends with every row, whichever wastes less. */
+    plan->by_rows = !rows && !plan->compact && up(plan->band[2], cconv_of_type(plan)->lanes) <= plan->row_pitch;
+    plan->sums_pitch = rows || plan->by_rows ? up(plan->band[2], 16) + SLACK / 2 : plan->compact ? plan->band[2] : plan->row_pitch;
     positions = plan->band[1] * plan->sums_pitch;
     plan->sums_plane = up(positions, 16) + SLACK / 2;
     held = least(plan->columns, BLOCK_TAPS);
@@ -196,7 +201,7 @@ static cconv_status measure(cconv_plan *plan)
     plan->planes_at = 0;
     at = up((plan->channel_block * plan->plane + SLACK) * size, 64);
     plan->panel_at = (size_t)at;
-    if (plan->compact) at = up(at + (held * plan->sums_plane + SLACK) * size + held * (int64_t)sizeof(ptrdiff_t), 64);
+    if (plan->compact) at = up(at + (held * plan->sums_plane + SLACK) * size + BLOCK_TAPS * (int64_t)sizeof(ptrdiff_t), 64);
     plan->sums_at = (size_t)at;
     at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     plan->workspace_bytes = (size_t)at + 64;
@@ -217,8 +222,9 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     plan->algorithm = choose(plan);
     phases(plan);
     cut(plan);
+    status = measure(plan);
     in_place(plan);
-    return measure(plan);
+    return status;
 }
 
 cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed, int *finite)

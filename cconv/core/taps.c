@@ -75,44 +75,97 @@ int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
     return finite;
 }
 
-/* One block of taps for all output channels of the task. */
-static void run_block(const cconv_plan *plan, const cconv_task *task, const char *x, const ptrdiff_t *offsets,
-                      int64_t first_tap, int64_t taps, const char *packed, const char *bias, char *sums)
+/* The positions of a band as the tiles see them: lines of `length`, of which those before `tail` are
+ * whole tiles and can be written to the output; the others always go to the sums. */
+typedef struct lines {
+    int64_t count, length, tail;
+    const char *x;
+    ptrdiff_t x_pitch;
+    char *sums, *output;
+    ptrdiff_t output_pitch, output_plane;
+} lines;
+
+static lines lines_of(const cconv_plan *plan, const cconv_task *task, char *work, char *output)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    lines l;
+    l.count = plan->by_rows ? task->size[1] : 1;
+    l.length = plan->by_rows ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
+    l.tail = plan->write_in_place ? l.length / cconv_of_type(plan)->lanes * cconv_of_type(plan)->lanes : 0;
+    l.x = work + (plan->compact ? plan->panel_at + BLOCK_TAPS * sizeof(ptrdiff_t) : plan->planes_at);
+    l.x_pitch = (ptrdiff_t)plan->row_pitch;
+    l.sums = work + plan->sums_at;
+    l.output = output + task->n * d->output_stride[0]
+               + (task->group * (d->out_channels / d->groups) + task->out_first) * d->output_stride[1]
+               + task->od * d->output_stride[2] + task->first[1] * d->output_stride[3] + task->first[2] * d->output_stride[4];
+    l.output_pitch = (ptrdiff_t)(d->output_stride[3] / size);
+    l.output_plane = (ptrdiff_t)(d->output_stride[1] / size);
+    return l;
+}
+
+/* One block of taps for all output channels of the task; the last one may write to the output. */
+static void run_block(const cconv_plan *plan, const cconv_task *task, const lines *l, const ptrdiff_t *offsets,
+                      int64_t first_tap, int64_t taps, const char *packed, const char *bias)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
-    const int64_t positions = (task->size[1] - 1) * plan->sums_pitch + task->size[2];
-    int64_t tile = 0, j;
+    const int64_t tail = first_tap + taps == plan->taps ? l->tail : 0;
+    const ptrdiff_t sums_plane = (ptrdiff_t)plan->sums_plane;
+    int64_t tile = 0, r, j;
     while (tile_first(plan, tile) < task->out_first) tile++;
     for (; tile_first(plan, tile) < task->out_first + task->out_count; tile++) {
         const int64_t first = tile_first(plan, tile), count = tile_first(plan, tile + 1) - first;
         const int64_t channel = task->group * outputs + first;
         const char *w = packed + (channel * plan->taps + first_tap * count) * size;
         const char *start = first_tap ? NULL : bias && plan->desc.divisor == 1 ? bias + channel * size : (const char *)no_bias;
-        char *y = sums + (first - task->out_first) * plan->sums_plane * size;
-        for (j = 0; j < positions;) {
-            int width = positions - j > 2 * lanes && kernels->taps[count][2] ? 2 : positions - j > lanes ? 1 : 0;
-            kernels->taps[count][width](x + j * size, offsets, taps, w, start, y + j * size, (ptrdiff_t)plan->sums_plane);
-            j += lanes << width;
+        cconv_taps_kernel *const *const kernel = kernels->taps[count];
+        for (r = 0; r < l->count; r++) {
+            const char *x = l->x + r * l->x_pitch * size;
+            char *sums = l->sums + ((first - task->out_first) * plan->sums_plane + r * plan->sums_pitch) * size;
+            char *output = l->output + ((first - task->out_first) * l->output_plane + r * l->output_pitch) * size;
+            for (j = 0; j < l->length;) {
+                const int64_t left = j < tail ? tail - j : l->length - j;
+                const int width = left > 2 * lanes && kernel[2] && (j >= tail || left >= 4 * lanes) ? 2
+                                  : left > lanes ? 1 : 0;
+                kernel[width](x + j * size, offsets, taps, w, start, sums + j * size, sums_plane,
+                              j < tail ? output + j * size : sums + j * size, j < tail ? l->output_plane : sums_plane);
+                j += lanes << width;
+            }
         }
     }
+}
+
+/* What the tiles left in the sums. */
+static void store_lines(const cconv_plan *plan, const cconv_task *task, const lines *l, const char *bias, char *output)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    int64_t o;
+    if (!plan->write_in_place) {
+        cconv_store_band(plan, task, l->sums, bias, output);
+        return;
+    }
+    for (o = 0; o < task->out_count && l->tail < l->length; o++)
+        cconv_of_type(plan)->store[plan->desc.output_type](
+            l->sums + (o * plan->sums_plane + l->tail) * size, (ptrdiff_t)plan->sums_pitch,
+            l->output + (o * l->output_plane + l->tail) * size, l->output_pitch * size, (ptrdiff_t)size, l->count,
+            l->length - l->tail, 1, 0, plan->desc.low, plan->desc.high);
 }
 
 void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
                     const char *bias, char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
     const ptrdiff_t *offsets = (const ptrdiff_t *)(const void *)packed;
-    char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *sums = work + plan->sums_at;
-    ptrdiff_t *panel_offsets = (ptrdiff_t *)(void *)panel;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const lines l = lines_of(plan, task, work, output);
+    char *planes = work + plan->planes_at, *panel = work + plan->panel_at + BLOCK_TAPS * sizeof(ptrdiff_t);
+    ptrdiff_t *panel_offsets = (ptrdiff_t *)(void *)(work + plan->panel_at);
     int64_t c, b, t;
-    for (t = 0; plan->compact && t < BLOCK_TAPS && t < plan->columns; t++)
-        panel_offsets[t] = (ptrdiff_t)(t * plan->sums_plane);
-    panel += (plan->columns < BLOCK_TAPS ? plan->columns : BLOCK_TAPS) * (int64_t)sizeof(ptrdiff_t);
+    for (t = 0; plan->compact && t < BLOCK_TAPS; t++) panel_offsets[t] = (ptrdiff_t)(t * plan->sums_plane);
     for (c = 0; c < channels; c += plan->channel_block) {
         const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
@@ -123,9 +176,9 @@ void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *
             if (plan->compact)
                 kernels->panel(planes, offsets + t, taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
-            run_block(plan, task, plan->compact ? panel : planes, plan->compact ? panel_offsets : offsets + t,
-                      c * kernel + t, taps, packed + plan->table_bytes, bias, sums);
+            run_block(plan, task, &l, plan->compact ? panel_offsets : offsets + t, c * kernel + t, taps,
+                      packed + plan->table_bytes, bias);
         }
     }
-    cconv_store_band(plan, task, sums, bias, output);
+    store_lines(plan, task, &l, bias, output);
 }
