@@ -14,6 +14,7 @@ except ImportError:
     ) from None
 
 from . import kernels as kernels
+from .explain import explain
 from .geometry import output_shape
 from .images import convolve, correlate, pad
 from .layers import conv1d, conv2d, conv3d
@@ -23,6 +24,6 @@ from .workers import get_workers, set_workers
 __version__ = "0.1.0"
 
 __all__ = [
-    "conv1d", "conv2d", "conv3d", "convolve", "correlate", "get_workers", "kernels", "output_shape",
+    "conv1d", "conv2d", "conv3d", "convolve", "correlate", "explain", "get_workers", "kernels", "output_shape",
     "pad", "read_picture", "sample_picture", "set_workers", "write_picture",
 ]

@@ -52,15 +52,20 @@ class Job(NamedTuple):
     algorithm: str
 
 
+def needs_loop(job: Job) -> bool:
+    """Whether the loop serves whatever the weights are."""
+    if job.compute.kind == "i" and job.algorithm not in ("auto", "direct", "loop"):
+        raise ValueError(
+            f"algorithm={job.algorithm!r} cannot serve: these sums of integers need int64; pass 'auto' or 'loop'"
+        )
+    return job.algorithm == "loop" or job.compute.kind == "i"
+
+
 def run(job: Job) -> None:
     """Fill y."""
     if job.x.shape[0] == 0:
         return
-    if job.algorithm == "loop" or job.compute.kind == "i":
-        if job.algorithm not in ("auto", "direct", "loop"):
-            raise ValueError(
-                f"algorithm={job.algorithm!r} cannot serve: these sums of integers need int64; pass 'auto' or 'loop'"
-            )
+    if needs_loop(job):
         _run_loop(job)
     elif not _run_engine(job):
         if job.algorithm not in ("auto", "direct"):
@@ -71,12 +76,17 @@ def run(job: Job) -> None:
         _run_loop(job)
 
 
-def _run_engine(job: Job) -> bool:
-    """By the C core; False, with nothing done, where the weights are not finite and zeros are padded."""
+def forced_isa() -> str | None:
+    """The instruction set that CCONV_ISA in the environment asks for."""
     isa = os.environ.get("CCONV_ISA") or None
     if isa is not None and isa not in engine.instruction_sets():
         known = ", ".join(engine.instruction_sets())
         raise ValueError(f"CCONV_ISA={shown(isa)} in the environment is not to be had here; want one of {known}")
+    return isa
+
+
+def _run_engine(job: Job) -> bool:
+    """By the C core; False, with nothing done, where the weights are not finite and zeros are padded."""
     low, high = job.limits or (None, None)
     readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
     direct = (
@@ -104,7 +114,7 @@ def _run_engine(job: Job) -> bool:
             lift(given), w, lift(sums), job.compute, (1,) * missing + stride, ((0, 0),) * missing + pads,
             (1,) * missing + dilation, job.groups, job.geometry.mode, job.value,
             job.divisor or 1.0, -np.inf if low is None or not direct else low,
-            np.inf if high is None or not direct else high, job.algorithm, isa, pixel,
+            np.inf if high is None or not direct else high, job.algorithm, forced_isa(), pixel,
         )
         if packed is None:
             packed, finite = plan.pack(w)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,9 @@ def correlate(
     >>> cconv.correlate(x, k, normalize="size", dtype=np.uint8)
     array([[3, 2, 1]], dtype=uint8)
     """
-    return _filter(kernel, False, image, stride, padding, dilation, padding_mode, padding_value, normalize,
-                   bias, channel_axis, dtype, out, workers, algorithm)
+    result: np.ndarray = _filter(kernel, False, image, stride, padding, dilation, padding_mode, padding_value,
+                                 normalize, bias, channel_axis, dtype, out, workers, algorithm)
+    return result
 
 
 def convolve(
@@ -124,8 +126,9 @@ out, workers, algorithm
     >>> cconv.correlate(np.array([0., 0, 1, 0, 0]), np.array([1., 2., 3.]))
     array([3., 2., 1.])
     """
-    return _filter(kernel, True, image, stride, padding, dilation, padding_mode, padding_value, normalize,
-                   bias, channel_axis, dtype, out, workers, algorithm)
+    result: np.ndarray = _filter(kernel, True, image, stride, padding, dilation, padding_mode, padding_value,
+                                 normalize, bias, channel_axis, dtype, out, workers, algorithm)
+    return result
 
 
 def flip(kernel: np.ndarray) -> np.ndarray:
@@ -136,8 +139,9 @@ def flip(kernel: np.ndarray) -> np.ndarray:
 def _filter(
     kernel: Any, flipped: bool, image: Any, stride: Any, padding: Any, dilation: Any, padding_mode: Any,
     padding_value: Any, normalize: Any, bias: Any, channel_axis: Any, dtype: Any, out: Any, workers: Any,
-    algorithm: Any,
-) -> np.ndarray:
+    algorithm: Any, do: Callable[..., Any] = _correlate,
+) -> Any:
+    """Check what only pictures know, then `do` it: compute, or explain."""
     x, w = as_array("image", image), as_array("kernel", kernel)
     axes = w.ndim
     if axes not in (1, 2, 3) or w.size == 0:
@@ -163,7 +167,7 @@ def _filter(
     if channels is not None:
         shape.insert(channels, x.shape[channels])
     b = None if offset == 0 else np.array([offset])
-    return _correlate(
+    return do(
         x, (flip(w) if flipped else w)[None, None], b, geometry, name="image", planes=planes, shape=shape,
         natural=default_dtype(x.dtype), dtype=dtype, out=out, divisor=divisor, workers=workers,
         algorithm=algorithm,

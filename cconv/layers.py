@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,9 @@ out, workers, algorithm
     >>> cconv.conv1d(x, w)
     array([[-1., -2., -4.]])
     """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                 layout, activation, dtype, out, workers, algorithm)
+    result: np.ndarray = _conv(1, input, weight, bias, stride, padding, dilation, groups, padding_mode,
+                               padding_value, layout, activation, dtype, out, workers, algorithm)
+    return result
 
 
 def conv2d(
@@ -125,8 +127,9 @@ def conv2d(
     >>> cconv.conv2d(x, w, stride=2, padding=1).shape
     (1, 1, 2, 3)
     """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                 layout, activation, dtype, out, workers, algorithm)
+    result: np.ndarray = _conv(2, input, weight, bias, stride, padding, dilation, groups, padding_mode,
+                               padding_value, layout, activation, dtype, out, workers, algorithm)
+    return result
 
 
 def conv3d(
@@ -165,15 +168,17 @@ out, workers, algorithm
     >>> y.shape, float(y.max())
     ((1, 3, 3, 4, 5), 16.0)
     """
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value,
-                 layout, activation, dtype, out, workers, algorithm)
+    result: np.ndarray = _conv(3, input, weight, bias, stride, padding, dilation, groups, padding_mode,
+                               padding_value, layout, activation, dtype, out, workers, algorithm)
+    return result
 
 
 def _conv(
     axes: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
     padding_mode: Any, padding_value: Any, layout: Any, activation: Any, dtype: Any, out: Any,
-    workers: Any, algorithm: Any,
-) -> np.ndarray:
+    workers: Any, algorithm: Any, do: Callable[..., Any] = correlate,
+) -> Any:
+    """Check what only layers know, then `do` it: compute, or explain."""
     x, w = as_array("input", input), as_array("weight", weight)
     b = None if bias is None else as_array("bias", bias)
     last = one_of("layout", layout, LAYOUTS) == "channels_last"
@@ -191,7 +196,7 @@ def _conv(
     )
     sample = (*geometry.sizes, w.shape[0]) if last else (w.shape[0], *geometry.sizes)
     natural = np.result_type(x.dtype, w.dtype).newbyteorder("=")
-    return correlate(
+    return do(
         x, w, b, geometry, groups, name="input", planes=planes,
         shape=(len(x), *sample) if batched else sample,
         natural=natural if natural.kind == "f" else default_dtype(natural),

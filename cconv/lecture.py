@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import images, kernels, layers, photo
-from .geometry import output_shape
 
 X = np.array([[1, 2, 4, 2, 1], [4, 7, 3, 2, 1], [4, 5, 2, 3, 1], [2, 1, 7, 8, 4], [3, 2, 4, 7, 8]])
 K = np.array([[1, 0, 1], [0, 2, 1], [1, 0, 1]])
@@ -78,8 +77,7 @@ def _by_hand() -> Iterator[Experiment]:
 def _sizes(grey: np.ndarray) -> Iterator[Experiment]:
     yield Experiment("the picture", f"{grey.shape}", grey)
     blur = kernels.box(5)
-    options: dict[str, Any]
-    for name, kernel, options in (
+    runs: list[tuple[str, np.ndarray, dict[str, Any]]] = [
         ("5x5 blur, no padding", blur, {}),
         ("Prewitt horizontal", kernels.prewitt(axis=0), {}),
         ("sharpen", kernels.sharpen(), {}),
@@ -87,9 +85,9 @@ def _sizes(grey: np.ndarray) -> Iterator[Experiment]:
         ("5x5 blur, padding 2, stride 2", blur, {"padding": 2, "stride": 2}),
         ("5x5 blur, dilation 2", blur, {"dilation": 2}),
         ("5x5 blur, dilation 3, padding 6", blur, {"dilation": 3, "padding": 6}),
-    ):
+    ]
+    for name, kernel, options in runs:
         y = images.correlate(grey, kernel, dtype=np.uint8, **options)
-        assert y.shape == output_shape(grey.shape, kernel.shape, **options)
         yield Experiment(name, f"{y.shape}", y)
 
 
@@ -111,9 +109,10 @@ def _variants(grey: np.ndarray) -> Iterator[Experiment]:
     for operate, words in ((images.correlate, "as written"), (images.convolve, "flipped")):
         yield Experiment(f"emboss, kernel {words}", operate.__name__, operate(grey, relief, dtype=np.uint8))
     binomial = np.outer([1, 2, 1], [1, 2, 1])
-    for word, divisor in (("size", "9"), ("sum", "16"), (False, "1")):
+    for word in ("size", "sum", False):
+        divisor = images._divisor(binomial, word) or 1
         y = images.correlate(grey, binomial, normalize=word, dtype=np.uint8)
-        yield Experiment(f"1 2 1 blur, normalize={word!r}", f"divided by {divisor}, mean {y.mean():.1f}", y)
+        yield Experiment(f"1 2 1 blur, normalize={word!r}", f"divided by {divisor:g}, mean {y.mean():.1f}", y)
     y = grey.astype(np.float32)
     for turn in range(1, 11):
         y = images.correlate(y, binomial, normalize="sum", padding=1, padding_mode="edge")

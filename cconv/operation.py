@@ -85,14 +85,14 @@ def check_activation(activation: Any) -> tuple[float | None, float | None] | Non
     raise ValueError(f"activation={shown(activation)} is not known: want None, 'relu' or ('clip', low, high)")
 
 
-def correlate(
+def prepare(
     image: np.ndarray, w: np.ndarray, bias: np.ndarray | None, geometry: Geometry, groups: int = 1, *,
     name: str, planes: Callable[[np.ndarray], np.ndarray], shape: Sequence[int], natural: np.dtype,
     dtype: Any, out: Any, divisor: float | None = None, activation: Any = None, workers: Any,
     algorithm: Any,
-) -> np.ndarray:
-    """The result, of shape `shape`, of `image` (called `name` in errors) with w (O, C/groups,
-    taps...) and bias (O,).
+) -> tuple[np.ndarray, Job]:
+    """The array that takes the result, of shape `shape`, and the work that fills it, for `image`
+    (called `name` in errors), w (O, C/groups, taps...) and bias (O,).
 
     `planes` turns the image into a view (N, C, spatial...), and the result into (N, O, spatial...).
     `natural` is the result's dtype if nothing else is asked for.
@@ -111,9 +111,15 @@ def correlate(
         bias = bias.copy() if bias is not None and np.may_share_memory(bias, out) else bias
     job = Job(planes(image), w, bias, planes(out), geometry, groups, value, compute, wanted, divisor, limits,
               threads, algorithm)
+    return out, job
+
+
+def correlate(*args: Any, **kwargs: Any) -> np.ndarray:
+    """The result of the operation that `prepare` takes."""
+    out, job = prepare(*args, **kwargs)
     with np.errstate(all="ignore"):  # inf and NaN travel as IEEE says, without a warning
         run(job)
-    return out  # type: ignore[no-any-return]
+    return out
 
 
 def _compute_dtype(

@@ -19,7 +19,7 @@ from . import images, kernels
 from .dtypes import as_array
 from .geometry import integer
 from .operation import resolve_geometry
-from .photo import to_uint8
+from .photo import join_alpha, replacing, split_alpha, to_uint8, zoomed
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 VISIBLE = {"box": 9, "disk": 13, "gaussian": 13, "motion": 21, "log": 9, "unsharp": 9}
 LARGEST = 612  # longer side of a picture on which these sizes show
 MOST_FRAMES, MOST_TAPS, MOST_CELLS = 400, 9, 40
-INK, FAINT, GROUND = (33, 37, 41), (134, 142, 150), (255, 255, 255)
+INK, FAINT, FRAME, GROUND = (33, 37, 41), (134, 142, 150), (206, 212, 218), (255, 255, 255)
 ORANGE, BLUE = (232, 89, 12), (76, 110, 245)
 GAP, HEAD, SUMS = 22, 14, 34
 
 
 def contact_sheet(tiles: Sequence[tuple[str, np.ndarray]], columns: int = 4, width: int = 306) -> np.ndarray:
-    """Pictures side by side on white, each with its label below.
+    """Pictures side by side on white, each in a thin grey frame with its label below.
 
     Parameters
     ----------
@@ -71,7 +71,9 @@ def contact_sheet(tiles: Sequence[tuple[str, np.ndarray]], columns: int = 4, wid
         for column in range(min(columns, len(tiles) - row * columns)):
             x, i = margin + column * (width + margin), row * columns + column
             spare = (width - pictures[i].width, height - pictures[i].height)
-            sheet.paste(pictures[i], (x + spare[0] // 2, y + spare[1] // 2))
+            left, top = x + spare[0] // 2, y + spare[1] // 2
+            sheet.paste(pictures[i], (left, top))
+            draw.rectangle((left - 1, top - 1, left + pictures[i].width, top + pictures[i].height), None, FRAME)
             text = _shortened(str(tiles[i][0]), font, width)
             draw.text((x + width / 2, y + height + line * 0.55), text, INK, font, "mm")
         y += height + line + margin
@@ -96,18 +98,14 @@ def _pixels(name: str, array: Any) -> np.ndarray:
     return (x * np.uint8(255) if x.dtype.kind == "b" else to_uint8(x)).reshape(*x.shape[:2], -1)
 
 
-def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The colours (H, W, 1 or 3) and the alpha (H, W, 1 or 0)."""
-    colors = pixels.shape[2] - (pixels.shape[2] + 1) % 2
-    return pixels[:, :, :colors], pixels[:, :, colors:]
-
-
 def _rgb(name: str, array: Any) -> np.ndarray:
     """(H, W, 3) uint8, the alpha laid on white."""
-    colors, alpha = _split(_pixels(name, array))
-    if alpha.size:
-        colors = to_uint8(255 - (255.0 - colors) * alpha / 255)
-    return np.ascontiguousarray(np.broadcast_to(colors, (*colors.shape[:2], 3)))
+    pixels = _pixels(name, array)
+    colours, alpha = split_alpha(pixels)
+    colours = colours.reshape(*pixels.shape[:2], -1)
+    if alpha is not None:
+        colours = to_uint8(255 - (255.0 - colours) * alpha[:, :, None] / 255)
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
@@ -156,13 +154,13 @@ def gallery(image: np.ndarray) -> np.ndarray:
 
 def _effect(pixels: np.ndarray, label: str, kernel: np.ndarray) -> tuple[str, np.ndarray]:
     """A tile of the gallery."""
-    colors, alpha = _split(pixels)
-    result = images.correlate(colors, kernel, padding="same", padding_mode="edge")
+    colours, alpha = split_alpha(pixels)
+    result = images.correlate(colours, kernel, padding="same", padding_mode="edge")
     if abs(kernel.sum()) < 1e-9:
         reach = float(np.percentile(np.abs(result), 95))
-        factor = float(f"{120 / reach:.1g}") if reach else 1.0
+        factor = float(f"{120 / reach:.1g}") if reach > 1e-3 else 1.0  # less is rounding: the picture is flat
         result, label = 128 + factor * result, f"{label}   (128 + {compact(factor)} r)"
-    return label, np.concatenate([to_uint8(result), alpha], 2)
+    return label, join_alpha(to_uint8(result), alpha)
 
 
 def compact(value: Any) -> str:
@@ -209,26 +207,19 @@ def animate(
     >>> animate(cconv.sample_picture(), cconv.kernels.sharpen(), path, padding=1, cells=4)
     12
     """
-    from PIL import Image
-
     target = Path(path)
     if target.suffix.lower() != ".gif":
         raise ValueError(f"{target} does not end in .gif, the one format that is written here")
-    scene = Scene(_small_image(image, integer("cells", cells)), kernel, stride, padding, dilation,
-                  padding_mode, padding_value, normalize, bias, flipped)
-    count, pause, plain = scene.result.size, integer("frame_ms", frame_ms, 20), Image.Dither.NONE
-    palette = scene.frame(count - 1).quantize(255, Image.Quantize.MAXCOVERAGE, dither=plain)
-    palette.putpalette([255 if v > 246 else v for v in palette.getpalette() or ()])  # white stays white
-    pictures = (scene.frame(i).quantize(palette=palette, dither=plain) for i in range(count))
-    next(pictures).save(target, "GIF", save_all=True, append_images=pictures, loop=0,
-                        duration=[pause] * (count - 1) + [5 * pause])
-    return count
+    scene = Scene(small_picture(image, cells), kernel, stride, padding, dilation, padding_mode, padding_value,
+                  normalize, bias, flipped)
+    return scene.save(target, frame_ms)
 
 
-def _small_image(image: Any, cells: int) -> np.ndarray:
+def small_picture(image: Any, cells: int) -> np.ndarray:
     """(H, W) float64, grey, both sides at most `cells`."""
     from PIL import Image
 
+    cells = integer("cells", cells)
     x = as_array("image", image)
     if x.ndim == 2 and 0 < x.size and max(x.shape) <= cells:
         return x.astype(np.float64)
@@ -248,8 +239,7 @@ class Scene:
         if taps.ndim != 2 or not 1 <= min(taps.shape) <= max(taps.shape) <= MOST_TAPS:
             raise ValueError(f"kernel has shape {taps.shape}; want (KH, KW) of at most {MOST_TAPS} taps each")
         if padding_mode == "resize":
-            zoomed = resolve_geometry(grid.shape, taps.shape, stride, padding, dilation, "zeros", 0)
-            grid, padding, padding_mode = images.pad(grid, zoomed.pads, "resize"), 0, "zeros"
+            grid, padding, padding_mode = zoomed(grid, taps.shape, stride, padding, dilation), 0, "zeros"
         g = resolve_geometry(grid.shape, taps.shape, stride, padding, dilation, padding_mode, padding_value)
         (oh, ow), (ph, pw) = g.sizes, [n + sum(pair) for n, pair in zip(grid.shape, g.pads, strict=True)]
         if oh * ow > MOST_FRAMES or max(ph, pw) > MOST_CELLS:
@@ -261,7 +251,7 @@ class Scene:
             grid, taps, stride=g.stride, padding=g.pads, dilation=g.dilation, padding_mode=g.mode,
             padding_value=g.value, normalize=normalize, bias=bias)
         self.bias = bias
-        self.divisor = {"size": float(taps.size), "sum": float(taps.sum())}[normalize] if normalize else None
+        self.divisor = images._divisor(taps, normalize)
         self.values = images.pad(grid, g.pads, g.mode, g.value)
         self.border = images.pad(np.zeros(grid.shape, bool), g.pads, "constant", 1)
         pair = "{} x {}".format
@@ -296,6 +286,19 @@ class Scene:
         """Left, top, right, bottom of a cell."""
         (x, y), (w, h) = self.places[panel], self.cells[panel]
         return x + column * w, y + row * h, x + (column + 1) * w, y + (row + 1) * h
+
+    def save(self, path: Path, frame_ms: int = 350) -> int:
+        """Write all frames as a GIF; returns their number."""
+        from PIL import Image
+
+        count, pause, plain = self.result.size, integer("frame_ms", frame_ms, 20), Image.Dither.NONE
+        palette = self.frame(count - 1).quantize(255, Image.Quantize.MAXCOVERAGE, dither=plain)
+        palette.putpalette([255 if v > 246 else v for v in palette.getpalette() or ()])  # white stays white
+        pictures = (self.frame(i).quantize(palette=palette, dither=plain) for i in range(count))
+        with replacing(str(path)) as partial:
+            next(pictures).save(partial, "GIF", save_all=True, append_images=pictures, loop=0,
+                                duration=[pause] * (count - 1) + [5 * pause])
+        return count
 
     def frame(self, position: int) -> Image.Image:
         """The picture of one step: RGB."""

@@ -246,7 +246,7 @@ def test_the_number_of_workers_changes_no_bit(algorithm, shape, kernel, options,
     alone = conv(x, w, workers=1, **options)
     for workers in (2, 3, 7):
         assert conv(x, w, workers=workers, **options).tobytes() == alone.tobytes()
-    assert set(cuts) == {1, 2, 3, 7}, "no threads were used: the case is too small to prove anything"
+    assert set(cuts) >= {2, 3, 7}, "no threads were used: the case is too small to prove anything"
 
 
 @pytest.mark.parametrize("form", FORMS)

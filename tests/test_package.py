@@ -19,7 +19,7 @@ def test_every_public_name_is_there_and_no_other_is_promised():
     for name in cconv.__all__:
         assert getattr(cconv, name) is not None
     promised = {
-        "conv1d", "conv2d", "conv3d", "output_shape", "correlate", "convolve", "pad", "kernels", "read_picture",
+        "conv1d", "conv2d", "conv3d", "output_shape", "correlate", "convolve", "pad", "explain", "kernels", "read_picture",
         "write_picture", "sample_picture", "get_workers", "set_workers",
     }
     assert set(cconv.__all__) == promised
@@ -107,6 +107,36 @@ def test_ctrl_c_stops_a_long_call_soon(workers, algorithm):
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1.5, "seconds until KeyboardInterrupt"
+
+
+def test_explain_tells_what_the_call_does():
+    x, w = np.ones((1, 8, 20, 20), np.float32), np.ones((8, 8, 3, 3), np.float32)
+    plan = cconv.explain(x, w, None, 2, padding="same")
+    assert plan.shape == cconv.conv2d(x, w, None, 2, padding="same").shape == (1, 8, 10, 10)
+    assert plan.algorithm == "taps" and plan.padding == ((1, 1), (1, 1)) and plan.multiplications == 8 * 8 * 9 * 100
+    assert "taps" in str(plan) and "multiplications" in str(plan)
+    for algorithm in ("rows", "taps", "loop"):
+        assert cconv.explain(x, w, algorithm=algorithm).algorithm == algorithm
+    assert cconv.explain(np.ones((9, 9, 3)), np.ones((3, 3))).shape == (7, 7, 3)
+    assert cconv.explain(cconv.convolve, np.ones((5, 6, 7)), np.ones((2, 2, 2))).shape == (4, 5, 6)
+    assert cconv.explain(np.full((5, 5), 2**30), np.full((3, 3), 2**20), dtype=np.int64).algorithm == "loop"
+    with pytest.raises(ValueError, match="channels last"):
+        cconv.explain(np.ones((1, 9, 9, 3)), np.ones((4, 3, 3, 3)))
+    with pytest.raises(TypeError, match="explain takes the arguments of"):
+        cconv.explain(np.sum, x)
+
+
+@pytest.mark.parametrize("isa", engine.instruction_sets())
+def test_every_instruction_set_can_be_forced(isa, monkeypatch):
+    monkeypatch.setenv("CCONV_ISA", isa)
+    assert cconv.explain(np.ones((9, 9)), np.ones((3, 3))).isa == isa
+    assert (cconv.correlate(np.ones((9, 9)), np.ones((3, 3))) == 9).all()
+
+
+def test_an_unknown_instruction_set_is_an_error(monkeypatch):
+    monkeypatch.setenv("CCONV_ISA", "sse9")
+    with pytest.raises(ValueError, match="CCONV_ISA='sse9' .* want one of .*generic"):
+        cconv.correlate([1.0, 2.0], [1.0])
 
 
 def test_loop_refuses_what_does_not_fit_instead_of_crashing():
