@@ -6,25 +6,10 @@ median of many runs are printed.  One thread.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
+from race import race
 
 import cconv
-
-
-def race(contestants: dict[str, Callable[[], np.ndarray]], seconds: float = 4.0) -> dict[str, tuple[float, float]]:
-    """(minimum, median) in seconds of each contestant, run in turn for so long in all."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < 3:
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: (min(t), statistics.median(t)) for name, t in times.items()}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .geometry import integer
@@ -88,8 +89,9 @@ def _usable_cores() -> int:
     return max(1, min(cores, quota)) if quota else cores
 
 
+@cache
 def _cgroup_quota() -> int | None:
-    """Cores that a container's CPU quota amounts to, rounded up."""
+    """Cores that a container's CPU quota amounts to, rounded up; read once, because files are slow."""
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = file.read().split()

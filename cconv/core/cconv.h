@@ -80,7 +80,7 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     /* how a task is laid out: see plan.c */
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
-    int64_t channel_block, out_block, out_blocks, taps, columns;
+    int64_t channel_block, out_block, out_blocks, tiles, tile, larger_tiles, taps, columns;
     int apart[3], compact, by_rows, read_in_place, write_in_place;
     size_t table_bytes, planes_at, panel_at, sums_at;
 } cconv_plan;

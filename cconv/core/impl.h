@@ -111,6 +111,14 @@ CCONV_INLINE int64_t cconv_entry(const cconv_plan *plan, int a, int64_t k)
     return plan->apart[a] ? 0 : k * plan->desc.dilation[a] / plan->desc.stride[a];
 }
 
+/* The first output channel of a tile: those of a group are cut into `tiles`, of which the first
+ * `larger_tiles` have plan->tile channels and the others one less. */
+CCONV_INLINE int64_t cconv_tile_first(const cconv_plan *plan, int64_t tile)
+{
+    return tile < plan->larger_tiles ? tile * plan->tile
+                                     : plan->larger_tiles * plan->tile + (tile - plan->larger_tiles) * (plan->tile - 1);
+}
+
 CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
 {
     return plan->desc.compute == CCONV_F32 ? plan->kernels->f32 : plan->kernels->f64;
@@ -118,7 +126,8 @@ CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
 
 /* load.c: one padded plane of a channel; store.c: sums to output. */
 typedef struct cconv_task {
-    int64_t n, group, od, out_first, out_count;
+    int64_t n, group, od;
+    int64_t tile_first, tile_last, out_first, out_count;    /* the block of output channels */
     int64_t first[3], size[3];          /* the band: first output position and size along D (1), H, W */
 } cconv_task;
 

@@ -112,7 +112,7 @@ static void cut(cconv_plan *plan)
     const int64_t outputs = d->out_channels / d->groups, channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
     const int64_t slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
-    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    const int64_t tiles = plan->tiles;
     const int64_t width = d->compute == CCONV_F32 ? 2 : 1;
     const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
     const int64_t work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
@@ -174,13 +174,12 @@ static cconv_status measure(cconv_plan *plan)
     const int rows = plan->algorithm == CCONV_ROWS;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const int64_t channels = d->in_channels / d->groups, outputs = d->out_channels / d->groups;
-    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    const int64_t channels = d->in_channels / d->groups;
     int64_t at = 0, positions, held;
 
     plan->taps = channels * kernel;
     plan->columns = plan->channel_block * kernel;
-    plan->out_block = parts(tiles, plan->out_blocks) * parts(outputs, tiles);
+    plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     plan->row_pitch = plan->band[2] + plan->reach[2];
     if (rows) {     /* whole vectors, and rows that do not fall on the same line of a cache */
         plan->row_pitch = up(plan->row_pitch, 16);
@@ -220,6 +219,9 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     status = check(plan);
     if (status != CCONV_OK) return status;
     plan->algorithm = choose(plan);
+    plan->tiles = parts(desc->out_channels / desc->groups, cconv_of_type(plan)->tile);
+    plan->tile = parts(desc->out_channels / desc->groups, plan->tiles);
+    plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - desc->out_channels / desc->groups);
     phases(plan);
     cut(plan);
     status = measure(plan);
@@ -245,16 +247,14 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void
 /* The task-th task; output channels fastest, so that workers side by side read the same planes. */
 static cconv_task task_at(const cconv_plan *plan, int64_t index)
 {
-    const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
-    const int64_t tiles = parts(outputs, cconv_of_type(plan)->tile);
+    const int64_t block = index % plan->out_blocks;
     cconv_task task;
-    int64_t block = index % plan->out_blocks, first, last;
     int a;
     index /= plan->out_blocks;
-    first = block * tiles / plan->out_blocks;
-    last = (block + 1) * tiles / plan->out_blocks;
-    task.out_first = first * outputs / tiles;
-    task.out_count = last * outputs / tiles - task.out_first;
+    task.tile_first = block * plan->tiles / plan->out_blocks;
+    task.tile_last = (block + 1) * plan->tiles / plan->out_blocks;
+    task.out_first = cconv_tile_first(plan, task.tile_first);
+    task.out_count = cconv_tile_first(plan, task.tile_last) - task.out_first;
     for (a = 2; a >= 0; a--) {
         task.first[a] = index % plan->bands[a] * plan->band[a];
         task.size[a] = least(plan->band[a], plan->output[a] - task.first[a]);

@@ -11,18 +11,6 @@
 
 static const double no_bias[MAX_TILE];
 
-/* Output channels of a group are cut into tiles of nearly equal size. */
-static int64_t tiles_of(const cconv_plan *plan)
-{
-    const int64_t best = cconv_of_type(plan)->tile;
-    return (plan->desc.out_channels / plan->desc.groups + best - 1) / best;
-}
-
-static int64_t tile_first(const cconv_plan *plan, int64_t tile)
-{
-    return tile * (plan->desc.out_channels / plan->desc.groups) / tiles_of(plan);
-}
-
 /* Where each tap of a channel block begins in the planes. */
 void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets)
 {
@@ -44,14 +32,15 @@ int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), outputs = d->out_channels / d->groups;
-    const int64_t channels = d->in_channels / d->groups, tiles = tiles_of(plan);
+    const int64_t channels = d->in_channels / d->groups;
     cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
     const int64_t *stride = d->weight_stride;
     int64_t g, tile, m, c, kd, kh, kw;
     int finite = 1;
     for (g = 0; g < d->groups; g++)
-        for (tile = 0; tile < tiles; tile++) {
-            const int64_t first = g * outputs + tile_first(plan, tile), count = tile_first(plan, tile + 1) - tile_first(plan, tile);
+        for (tile = 0; tile < plan->tiles; tile++) {
+            const int64_t first = g * outputs + cconv_tile_first(plan, tile);
+            const int64_t count = tile < plan->larger_tiles ? plan->tile : plan->tile - 1;
             char *base = packed + first * plan->taps * size;
             for (m = 0; m < count; m++) {
                 char *out = base + m * size;
@@ -113,28 +102,30 @@ static void run_block(const cconv_plan *plan, const cconv_task *task, const line
     const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
     const int64_t tail = first_tap + taps == plan->taps ? l->tail : 0;
     const ptrdiff_t sums_plane = (ptrdiff_t)plan->sums_plane;
-    int64_t tile = 0, r, j;
-    while (tile_first(plan, tile) < task->out_first) tile++;
-    for (; tile_first(plan, tile) < task->out_first + task->out_count; tile++) {
-        const int64_t first = tile_first(plan, tile), count = tile_first(plan, tile + 1) - first;
-        const int64_t channel = task->group * outputs + first;
-        const char *w = packed + (channel * plan->taps + first_tap * count) * size;
-        const char *start = first_tap ? NULL : bias && plan->desc.divisor == 1 ? bias + channel * size : (const char *)no_bias;
-        cconv_taps_kernel *const *const kernel = kernels->taps[count];
-        for (r = 0; r < l->count; r++) {
-            const char *x = l->x + r * l->x_pitch * size;
-            char *sums = l->sums + ((first - task->out_first) * plan->sums_plane + r * plan->sums_pitch) * size;
-            char *output = l->output + ((first - task->out_first) * l->output_plane + r * l->output_pitch) * size;
-            for (j = 0; j < l->length;) {
-                const int64_t left = j < tail ? tail - j : l->length - j;
-                const int width = left > 2 * lanes && kernel[2] && (j >= tail || left >= 4 * lanes) ? 2
-                                  : left > lanes ? 1 : 0;
-                kernel[width](x + j * size, offsets, taps, w, start, sums + j * size, sums_plane,
-                              j < tail ? output + j * size : sums + j * size, j < tail ? l->output_plane : sums_plane);
-                j += lanes << width;
+    int64_t tile, r, j;
+    for (r = 0; r < l->count; r++)
+        for (j = 0; j < l->length;) {
+            /* All output channels of a few positions: what these read of the planes stays in the L1 cache, and the
+             * weights come in the order in which they lie. */
+            const int to_output = j < tail;
+            const int64_t left = to_output ? tail - j : l->length - j;
+            const int wide = left > 2 * lanes && (!to_output || left >= 4 * lanes) && kernels->taps[plan->tile][2];
+            const int width = wide ? 2 : left > lanes ? 1 : 0;
+            const char *x = l->x + (r * l->x_pitch + j) * size;
+            for (tile = task->tile_first; tile < task->tile_last; tile++) {
+                const int64_t first = cconv_tile_first(plan, tile);
+                const int64_t count = tile < plan->larger_tiles ? plan->tile : plan->tile - 1;
+                const int64_t channel = task->group * outputs + first, o = first - task->out_first;
+                const char *w = packed + (channel * plan->taps + first_tap * count) * size;
+                const char *start = first_tap ? NULL
+                                    : bias && plan->desc.divisor == 1 ? bias + channel * size : (const char *)no_bias;
+                char *sums = l->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
+                char *output = l->output + (o * l->output_plane + r * l->output_pitch + j) * size;
+                kernels->taps[count][width](x, offsets, taps, w, start, sums, sums_plane, to_output ? output : sums,
+                                            to_output ? l->output_plane : sums_plane);
             }
+            j += lanes << width;
         }
-    }
 }
 
 /* What the tiles left in the sums. */

@@ -1,0 +1,67 @@
+"""Pictures beside cv2.filter2D and scipy.ndimage, one thread: `python benchmarks/pictures.py`.
+
+Each contestant is given an array for its result; results are compared before they are timed.  Writes
+docs/benchmark_pictures.md and .json.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from race import limits, race, report
+from scipy import ndimage
+
+import cconv
+
+PICTURES = [
+    ((459, 612), "uint8", 3), ((459, 612), "uint8", 5), ((459, 612), "float32", 5), ((459, 612), "float64", 5),
+    ((2160, 3840), "uint8", 3), ((2160, 3840, 3), "uint8", 3), ((2160, 3840, 3), "uint8", 5),
+    ((2160, 3840), "float32", 3), ((2160, 3840), "float32", 5), ((2160, 3840), "float32", 7),
+    ((2160, 3840), "float32", 11), ((2160, 3840), "float32", 15), ((2160, 3840), "float64", 5),
+    ((2160, 3840, 3), "float32", 5), ((1080, 1920), "uint16", 3),
+]
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    cconv.set_workers(1)
+    draw = np.random.default_rng(0)
+    machine = limits()
+    rows, ratios, data = [], [], []
+    for shape, name, k in PICTURES:
+        dtype = np.dtype(name)
+        x = (draw.random(shape) * (255 if dtype.kind == "u" else 1)).astype(dtype)
+        w = draw.random((k, k))
+        w = (w / w.sum()).astype(np.float64 if name == "float64" else np.float32)
+        y, other, third = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+        contestants = {
+            "cconv": lambda: cconv.correlate(x, w, padding="same", padding_mode="edge", dtype=dtype, out=y),
+            "cv2": lambda: cv2.filter2D(x, -1, w, dst=other, borderType=cv2.BORDER_REPLICATE),
+        }
+        if x.size < 10**6:
+            contestants["ndimage"] = lambda: ndimage.correlate(x, w, output=third, mode="nearest")
+        for run in contestants.values():
+            run()
+        assert np.abs(y.astype(float) - other).max() <= (1 if dtype.kind == "u" else 1e-4), (shape, name, k)
+        times = race(contestants)
+        ratio, median = (times["cv2"][i] / times["cconv"][i] for i in (0, 1))
+        ratios.append(ratio)
+        bytes_limit = 2 * x.nbytes / machine["GB/s"] / 1e9
+        share = max(bytes_limit, 2 * x.size * k * k / machine["GFLOP/s"] / 1e9) / times["cconv"][0]
+        rows.append(["x".join(map(str, shape)), name, f"{k}x{k}", *(f"{times[c][0] * 1e3:.2f}" for c in ("cconv", "cv2")),
+                     f"{times['ndimage'][0] * 1e3:.2f}" if "ndimage" in times else "", f"{ratio:.2f} ({median:.2f})",
+                     f"{100 * share:.0f} %"])
+        data.append({"picture": [list(shape), name, k], "seconds": times})
+        print(rows[-1], flush=True)
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    report(
+        "benchmark_pictures", f"Pictures, one thread (geometric mean over cv2.filter2D: {mean:.2f})",
+        ["picture", "dtype", "kernel", "cconv ms", "cv2 ms", "ndimage ms", "of cv2 (median)", "of the nearer limit"],
+        rows, {"limits": machine, "rows": data},
+    )
+
+
+if __name__ == "__main__":
+    main()
