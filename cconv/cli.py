@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import __version__, geometry, images, kernels, loop, photo, workers
+from . import __version__, engine, geometry, images, kernels, loop, photo, workers
+from .explain import explain
 from .options import Usage, add_kernel, convolution, join_negative, parse_kernel
 
 
@@ -88,6 +89,11 @@ def _parser() -> Parser:
                          help="pixels of the small version's longer side (default: %(default)s)")
     animate.add_argument("--force", action="store_true", help="overwrite OUT.gif if it exists")
     animate.set_defaults(run=_animate)
+
+    plan = commands.add_parser("explain", help="how a filter would be computed, without computing it")
+    plan.add_argument("picture", metavar="IN")
+    add_kernel(plan)
+    plan.set_defaults(run=_explain)
 
     listing = commands.add_parser("kernels", help="list the named kernels with their numbers")
     listing.add_argument("names", nargs="*", metavar="NAME[:SIZE[,PARAM]]")
@@ -259,6 +265,14 @@ def _animate(args: argparse.Namespace) -> None:
     print(f"{target}: {scene.save(_with_parents(target))} frames")
 
 
+def _explain(args: argparse.Namespace) -> None:
+    kernel, options = convolution(args)
+    pixels = photo.split_alpha(photo.read_picture(args.picture))[0]
+    if options["padding_mode"] == "resize":
+        raise Usage("--padding-mode resize zooms the picture first; explain the filter of what comes out")
+    print(explain(images.convolve if args.flipped else images.correlate, pixels, kernel, dtype=pixels.dtype, **options))
+
+
 def _kernels(args: argparse.Namespace) -> None:
     for spec in args.names or kernels.NAMED:
         kernel = parse_kernel(spec)
@@ -278,6 +292,7 @@ def _info(args: argparse.Namespace) -> None:
         "NumPy": np.__version__,
         "CPU": f"{_cpu()}, {platform.machine()}",
         "compiler": loop.COMPILER,
+        "kernels": ", ".join(engine.instruction_sets()),
         "workers": workers.get_workers(),
     }
     for name, value in rows.items():

@@ -317,6 +317,13 @@ def test_the_help_says_what_surprises():
     assert "it turns zeros into constant" in printed
 
 
+def test_explain_prints_the_plan(photo):
+    printed = run("explain", photo, "--kernel", "gaussian:9", "--padding", "same", "--normalize", "sum")
+    for word in ("algorithm", "why", "multiplications", "workspace", "isa"):
+        assert f"\n{word}" in "\n" + printed
+    assert "want" in run("explain", photo, "--kernel", "box:0", code=2)
+
+
 def test_info_names_the_machine():
     printed = run("info")
     for word in ("cconv", "Python", "NumPy", "CPU", "compiler", "workers"):
@@ -325,6 +332,6 @@ def test_info_names_the_machine():
 
 def test_help_names_every_command_and_nothing_crashes_without_one():
     printed = run("--help")
-    for command in ("demo", "filter", "gallery", "animate", "kernels", "info"):
+    for command in ("demo", "filter", "gallery", "animate", "explain", "kernels", "info"):
         assert command in printed and "usage" in run(command, "--help")
     run(code=2)
