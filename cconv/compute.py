@@ -85,44 +85,57 @@ def forced_isa() -> str | None:
     return isa
 
 
+class EngineJob:
+    """A job as the engine takes it: which arrays it can use as they lie, and a plan for each chunk."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
+        self.direct = (
+            _as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
+            and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
+        )
+        self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
+        self.x, self.y, self.pixel = job.x, job.y, 1
+        self.stride, self.pads, self.dilation = job.geometry.stride, job.geometry.pads, job.geometry.dilation
+        if self.readable and self.direct and self.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y):
+            # Colours side by side are one wide picture whose taps lie a pixel apart.
+            n = self.pixel = job.x.shape[0]
+            self.x, self.y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (job.x, job.y))
+            self.dilation = (*self.dilation[:-1], self.dilation[-1] * n)
+            self.pads = (*self.pads[:-1], (self.pads[-1][0] * n, self.pads[-1][1] * n))
+        whole = self.readable and self.direct
+        self.step = max(1, len(self.x) if whole else CHUNK // max(1, self.x[:1].size, self.y[:1].size))
+
+    def chunk(self, first: int) -> tuple[np.ndarray, np.ndarray, engine.Plan]:
+        """The samples from `first` on, where their sums go, and the plan."""
+        job, part, missing = self.job, slice(first, first + self.step), 3 - len(self.stride)
+        x = self.x[part] if self.readable else self.x[part].astype(job.compute)
+        sums = self.y[part] if self.direct else np.empty(self.y[part].shape, job.compute)
+        low, high = job.limits if job.limits and self.direct else (None, None)
+        plan = engine.Plan(
+            lift(x), self.w, lift(sums), job.compute, (1,) * missing + self.stride, ((0, 0),) * missing + self.pads,
+            (1,) * missing + self.dilation, job.groups, job.geometry.mode, job.value, job.divisor or 1.0,
+            -np.inf if low is None else low, np.inf if high is None else high, job.algorithm, forced_isa(), self.pixel,
+        )
+        return x, sums, plan
+
+
 def _run_engine(job: Job) -> bool:
     """By the C core; False, with nothing done, where the weights are not finite and zeros are padded."""
-    low, high = job.limits or (None, None)
-    readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
-    direct = (
-        _as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
-        and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
-    )
+    whole = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
-    w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
-    x, y, pixel = job.x, job.y, 1
-    dilation, pads, stride = job.geometry.dilation, job.geometry.pads, job.geometry.stride
-    if readable and direct and _interleaved(x) and _interleaved(y) and stride[-1] == 1:
-        pixel = x.shape[0]
-        x, y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (x, y))
-        dilation = (*dilation[:-1], dilation[-1] * pixel)
-        pads = (*pads[:-1], (pads[-1][0] * pixel, pads[-1][1] * pixel))
-
-    missing = 3 - len(stride)
-    step = max(1, len(x) if readable and direct else CHUNK // max(1, x[:1].size, y[:1].size))
     packed = None
-    for first in range(0, len(x), step):
-        part = slice(first, first + step)
-        given = x[part] if readable else x[part].astype(job.compute)
-        sums = y[part] if direct else np.empty(y[part].shape, job.compute)
-        plan = engine.Plan(
-            lift(given), w, lift(sums), job.compute, (1,) * missing + stride, ((0, 0),) * missing + pads,
-            (1,) * missing + dilation, job.groups, job.geometry.mode, job.value,
-            job.divisor or 1.0, -np.inf if low is None or not direct else low,
-            np.inf if high is None or not direct else high, job.algorithm, forced_isa(), pixel,
-        )
+    for first in range(0, len(whole.x), whole.step):
+        x, sums, plan = whole.chunk(first)
         if packed is None:
-            packed, finite = plan.pack(w)
-            if not finite and job.geometry.mode in ("zeros", "constant") and job.value == 0 and any(map(any, pads)):
+            packed, finite = plan.pack(whole.w)
+            zeros = job.geometry.mode in loop.CONSTANTS and job.value == 0 and any(map(any, whole.pads))
+            if zeros and not finite:
                 return False
-        _share(plan, given, packed, bias, sums, job.threads)
-        if not direct:
-            store(sums if low is None and high is None else np.clip(sums, low, high), job.wanted, y[part])
+        _share(plan, x, packed, bias, sums, job.threads)
+        if not whole.direct:
+            store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
     return True
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import engine, images, layers
-from .compute import THREADING_PAYS, Job, forced_isa, lift, needs_loop
+from . import images, layers
+from .compute import THREADING_PAYS, EngineJob, Job, needs_loop
 from .operation import prepare
 
 VOCABULARY: dict[Callable[..., Any], tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -110,14 +110,7 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
         shared = 8 * job.y.size * taps >= THREADING_PAYS
         return Plan("loop", why, workspace_bytes=3 * job.y.shape[-1] * job.compute.itemsize, packed_bytes=0, tasks=1,
                     workers=job.threads if shared else 1, isa="any", **common)
-    missing = 3 - len(job.geometry.stride)
-    x = np.broadcast_to(np.zeros((), job.x.dtype.newbyteorder("=")), job.x.shape)
-    plan = engine.Plan(
-        lift(x), lift(job.w.astype(job.compute, copy=False)), lift(np.empty(job.y.shape, job.compute)), job.compute,
-        (1,) * missing + job.geometry.stride, ((0, 0),) * missing + job.geometry.pads,
-        (1,) * missing + job.geometry.dilation, job.groups, job.geometry.mode, job.value, 1.0, -np.inf, np.inf,
-        job.algorithm, forced_isa(),
-    )
+    _, _, plan = EngineJob(job).chunk(0)
     outputs = job.w.shape[0] // job.groups
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",

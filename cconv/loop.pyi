@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BORDERS: dict[str, int]
+CONSTANTS: frozenset[str]
 COMPILER: str
 CHECKED: bool
 

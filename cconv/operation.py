@@ -27,7 +27,7 @@ def resolve_geometry(
     pads = resolve_padding(padding, sizes, kernel, strides, dilations)
     mode, value = check_border(padding_mode, padding_value)
     for axis, (n, pad) in enumerate(zip(sizes, pads, strict=True)):
-        if n == 0 and any(pad) and mode not in ("zeros", "constant"):
+        if n == 0 and any(pad) and mode not in loop.CONSTANTS:
             raise ValueError(
                 f"spatial axis {axis} is empty and has no values for padding_mode={mode!r} to "
                 f"repeat; pass padding_mode='zeros'"
@@ -44,7 +44,7 @@ def check_border(padding_mode: Any, padding_value: Any) -> tuple[str, float | in
         )
     mode = one_of("padding_mode", padding_mode, loop.BORDERS)
     value = real_number("padding_value", padding_value)
-    if value != 0 and mode != "constant":
+    if value != 0 and (mode == "zeros" or mode not in loop.CONSTANTS):
         raise ValueError(
             f"padding_value={value} has no effect with padding_mode={mode!r}: "
             f"pass padding_mode='constant', or leave padding_value out"
