@@ -215,7 +215,7 @@ DEFINE_LOAD(f32, float, SAME) DEFINE_LOAD(f64, double, SAME)
                                    int64_t rows, int64_t n, double divisor, double bias, double low_, double high_) \
     { \
         const T *x = (const T *)x_; \
-        const T low = (T)(low_ > (LOW) ? low_ : (LOW)), high = (T)(high_ < (HIGH) ? high_ : (HIGH)); \
+        const T low = (T)CLIPPED(low_, LOW, HIGH), high = (T)CLIPPED(high_, LOW, HIGH); \
         int64_t i; \
         for (; rows > 0; rows--, x += x_row, y += y_row) { \
             if (divisor == 1 && y_step == (ptrdiff_t)sizeof(TO)) { \

@@ -62,6 +62,7 @@ static cconv_status check(cconv_plan *plan)
         if (n < 0 || k < 1 || s < 1 || dil < 1 || before < 0 || after < 0 || n > LARGEST || k > LARGEST || s > LARGEST
             || dil > LARGEST || before > LARGEST || after > LARGEST)
             return CCONV_ERROR_SIZE;
+        if (before > LARGEST - n || after > LARGEST - n - before) return CCONV_ERROR_SIZE;
         if (n == 0 && before + after && d->border != CCONV_CONSTANT) return CCONV_ERROR_BORDER;
         if (a == 2 && d->interleave > 1
             && (s != 1 || n % d->interleave || dil % d->interleave || before % d->interleave || after % d->interleave))
@@ -72,7 +73,7 @@ static cconv_status check(cconv_plan *plan)
         values = times(values, plan->output[a]);
         taps = times(taps, k);
     }
-    values = times(times(values, d->out_channels), d->batch);
+    values = times(times(values, d->out_channels), most(d->batch, 1));
     taps = times(times(taps, d->in_channels / d->groups), d->out_channels);
     return values > MEMORY || taps > MEMORY ? CCONV_ERROR_SIZE : CCONV_OK;
 }
@@ -95,10 +96,11 @@ static void phases(cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     int a;
     for (a = 0; a < 3; a++) {
-        const int64_t k = d->kernel[a];
+        const int64_t k = d->kernel[a], common = gcd(d->stride[a], d->dilation[a]);
         plan->reach[a] = (k - 1) * d->dilation[a] / d->stride[a];
-        plan->apart[a] = a == 0 || plan->reach[a] > times(k - 1, least(usual_band[a], plan->output[a]));
-        plan->cycle[a] = plan->apart[a] ? k : d->stride[a] / gcd(d->stride[a], d->dilation[a]);
+        plan->apart[a] = a == 0 || k == 1 || d->dilation[a] / common >= plan->output[a]
+                         || plan->reach[a] > times(k - 1, least(usual_band[a], plan->output[a]));
+        plan->cycle[a] = plan->apart[a] ? k : d->stride[a] / common;
         if (plan->apart[a]) plan->reach[a] = 0;
         plan->phases[a] = least(k, plan->cycle[a]);
     }
@@ -124,7 +126,7 @@ static void cut(cconv_plan *plan)
     columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 8));
     plan->band[2] = columns;
     plan->compact = !rows && plan->output[2] <= PANEL_POSITIONS / 2 && kernel > 1
-                    && plan->reach[2] * 16 > plan->output[2] && outputs >= 16;
+                    && plan->reach[2] > plan->output[2] / 16 && outputs >= 16;
     row = columns + (plan->compact ? 0 : plan->reach[2]);
     height = plan->output[1];
     /* Enough positions for weights that come from memory to be used often; then as many output
@@ -135,11 +137,11 @@ static void cut(cconv_plan *plan)
     band = least(band, height);
     if (work >= WORTH_SHARING) {
         samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
-        if (samples < 4 && parts(height, band) < 4 / samples && parts(height, 4) * row >= (rows ? 1 : PANEL_POSITIONS))
+        if (samples < 4 && parts(height, band) < 4 / samples && times(parts(height, 4), row) >= (rows ? 1 : PANEL_POSITIONS))
             band = parts(height, 4);
     }
     plan->out_blocks = parts(times(outputs, times(band, row)), sums);
-    if (work >= WORTH_SHARING && samples * parts(height, band) * plan->out_blocks < 2) plan->out_blocks = 2;
+    if (work >= WORTH_SHARING && times(times(samples, parts(height, band)), plan->out_blocks) < 2) plan->out_blocks = 2;
     plan->out_blocks = least(plan->out_blocks, tiles);
     plan->band[0] = 1;
     plan->band[1] = parts(height, parts(height, band));
@@ -158,9 +160,13 @@ static void in_place(cconv_plan *plan)
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     int a, whole = 1;
     for (a = 1; a < 4; a++) whole &= d->input_stride[a] % size == 0;
+    for (a = 0; a < 3; a++) {
+        whole &= times(d->kernel[a] - 1, d->dilation[a]) < d->input[a];     /* else no output is free of the border */
+        whole &= a == 0 || d->kernel[a] == 1 || !plan->apart[a];
+    }
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
-                          && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1 && !plan->apart[1]
-                          && !plan->apart[2] && plan->channel_block == d->in_channels / d->groups;
+                          && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1
+                          && plan->channel_block == d->in_channels / d->groups;
     plan->write_in_place = d->output_type == d->compute && d->output_stride[4] == size && d->output_stride[3] % size == 0
                            && d->output_stride[1] % size == 0 && d->divisor == 1 && d->low == -INFINITY
                            && d->high == INFINITY
