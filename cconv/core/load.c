@@ -75,6 +75,13 @@ static int64_t phase_start(const cconv_plan *plan, int a, int64_t q)
     return q * plan->desc.dilation[a] - cconv_entry(plan, a, q) * plan->desc.stride[a];
 }
 
+/* s times a stride, where `count` entries that far apart lie in the picture; one alone takes no step,
+ * and the product could overflow. */
+static ptrdiff_t step_of(int64_t stride, int64_t s, int64_t count)
+{
+    return count > 1 ? (ptrdiff_t)(s * stride) : 0;
+}
+
 /* `count` rows of a phase that lie in the picture, `step` bytes apart. */
 static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out)
 {
@@ -82,7 +89,7 @@ static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, i
     const int64_t size = (int64_t)cconv_type_size(d->compute), s = d->stride[2];
     if (at->right > at->left)
         cconv_of_type(plan)->load[d->input_type](row + (at->first + at->left * s) * d->input_stride[4], step,
-                                                 (ptrdiff_t)(d->input_stride[4] * s), out + at->left * size,
+                                                 step_of(d->input_stride[4], s, at->right - at->left), out + at->left * size,
                                                  (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
     if (d->border == CCONV_CONSTANT) {
         fill(plan, out, count, at->left);
@@ -103,7 +110,7 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
     const int64_t top = slice ? below(0, start, s, rows) : rows, bottom = slice ? below(d->input[1], start, s, rows) : rows;
     int64_t r;
     if (bottom > top)
-        load_rows(plan, slice + (start + top * s) * d->input_stride[3], (ptrdiff_t)(s * d->input_stride[3]), bottom - top, at,
+        load_rows(plan, slice + (start + top * s) * d->input_stride[3], step_of(d->input_stride[3], s, bottom - top), bottom - top, at,
                   out + top * pitch);
     for (r = 0; r < rows; r++) {
         int64_t h;
