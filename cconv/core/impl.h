@@ -47,6 +47,9 @@ typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
                                 ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
 
+/* `count` rows of n weights, `pitch` values apart, as [n][count]; returns whether all are finite. */
+typedef int cconv_weave_kernel(const void *rows, ptrdiff_t pitch, int64_t count, int64_t n, void *out);
+
 /* Rows of n values of any type, x_row and x_step bytes apart, as values of the type of the sums, rows
  * y_row values apart. */
 typedef void cconv_load_kernel(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y, ptrdiff_t y_row, int64_t rows,
@@ -65,6 +68,7 @@ typedef struct cconv_type_kernels {
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by channels and log2 of vectors, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][WIDTHS];               /* by log2 of rows and of vectors, or NULL */
     cconv_panel_kernel *panel;
+    cconv_weave_kernel *weave;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;

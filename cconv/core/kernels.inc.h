@@ -181,6 +181,19 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
+static int NAME(weave)(const void *rows_, ptrdiff_t pitch, int64_t count, int64_t n, void *out_)
+{
+    const T *rows = (const T *)rows_;
+    T *out = (T *)out_;
+    int64_t m, t;
+    int bad = 0;
+    for (m = 0; m < count; m++)
+        for (t = 0; t < n; t++) bad |= !(rows[m * pitch + t] - rows[m * pitch + t] == 0);
+    for (t = 0; t < n; t++, out += count)
+        for (m = 0; m < count; m++) out[m] = rows[m * pitch + t];
+    return !bad;
+}
+
 /* load and store: plain loops, which the compiler vectorises for this instruction set. */
 
 #define DEFINE_LOAD(TYPE, FROM, VALUE) \
@@ -269,6 +282,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
     NAME(panel),
+    NAME(weave),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), NAME(load_f32), NAME(load_f64)},
     {NAME(store_u8), NAME(store_i8), NAME(store_u16), NAME(store_i16), NULL, NULL, NULL, NULL, NULL,

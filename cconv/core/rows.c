@@ -12,6 +12,8 @@
  */
 #include "impl.h"
 
+#include <string.h>
+
 static const double no_bias[1];
 
 typedef struct column {
@@ -119,7 +121,10 @@ static void pack_column(const cconv_plan *plan, const column *col, void *state)
     for (k = 0; k < col->length; k++) {
         const char *in = p->weight + col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
                          + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4];
-        cconv_of_type(plan)->load[d->weight_type](in, 0, 0, p->next, 0, 1, 1);
+        if (d->weight_type == d->compute)
+            memcpy(p->next, in, cconv_type_size(d->compute));
+        else
+            cconv_of_type(plan)->load[d->weight_type](in, 0, 0, p->next, 0, 1, 1);
         if (d->compute == CCONV_F32) {
             const float v = *(const float *)(const void *)p->next;
             p->finite &= v - v == 0;
@@ -141,8 +146,10 @@ int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
     for (o = 0; o < d->out_channels; o++)
         for (c = 0; c < channels; c += plan->channel_block) {
             const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+            const table t = table_at(plan, packed - plan->table_bytes, count < plan->channel_block);
             p.weight = weight + o * d->weight_stride[0] + c * d->weight_stride[1];
-            for (length = 1; length <= MAX_CLASS; length++) each_column(plan, count, length, pack_column, &p);
+            for (length = 1; length <= MAX_CLASS; length++)
+                if (t.count[length]) each_column(plan, count, length, pack_column, &p);
         }
     return p.finite;
 }

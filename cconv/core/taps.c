@@ -28,37 +28,43 @@ void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets)
                 }
 }
 
+enum { WOVEN = 128 };       /* taps of a tile that are put in order at a time */
+
+/* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
+static void read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->weight_stride, *k = d->kernel;
+    cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
+    const int dense = (k[1] == 1 || stride[3] == k[2] * stride[4]) && (k[0] == 1 || stride[2] == k[1] * k[2] * stride[4])
+                      && (d->in_channels == d->groups || stride[1] == k[0] * k[1] * k[2] * stride[4]);
+    int64_t t;
+    if (dense) {
+        load(weight + first * stride[4], 0, (ptrdiff_t)stride[4], out, 0, 1, n);
+        return;
+    }
+    for (t = first; t < first + n; t++, out += size)
+        load(weight + t / (k[0] * k[1] * k[2]) * stride[1] + t / (k[1] * k[2]) % k[0] * stride[2] + t / k[2] % k[1] * stride[3]
+                 + t % k[2] * stride[4], 0, 0, out, 0, 1, 1);
+}
+
 int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), outputs = d->out_channels / d->groups;
-    const int64_t channels = d->in_channels / d->groups;
-    cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    const int64_t *stride = d->weight_stride;
-    int64_t g, tile, m, c, kd, kh, kw;
+    double rows[MAX_TILE * WOVEN];
+    int64_t g, tile, m, t;
     int finite = 1;
     for (g = 0; g < d->groups; g++)
         for (tile = 0; tile < plan->tiles; tile++) {
             const int64_t first = g * outputs + cconv_tile_first(plan, tile);
             const int64_t count = tile < plan->larger_tiles ? plan->tile : plan->tile - 1;
-            char *base = packed + first * plan->taps * size;
-            for (m = 0; m < count; m++) {
-                char *out = base + m * size;
-                for (c = 0; c < channels; c++)
-                    for (kd = 0; kd < d->kernel[0]; kd++)
-                        for (kh = 0; kh < d->kernel[1]; kh++) {
-                            const char *in = weight + (first + m) * stride[0] + c * stride[1] + kd * stride[2] + kh * stride[3];
-                            for (kw = 0; kw < d->kernel[2]; kw++, in += stride[4], out += count * size) {
-                                load(in, 0, 0, out, 0, 1, 1);
-                                if (d->compute == CCONV_F32) {
-                                    const float v = *(const float *)(const void *)out;
-                                    finite &= v - v == 0;
-                                } else {
-                                    const double v = *(const double *)(const void *)out;
-                                    finite &= v - v == 0;
-                                }
-                            }
-                        }
+            for (t = 0; t < plan->taps; t += WOVEN) {
+                const int64_t n = plan->taps - t < WOVEN ? plan->taps - t : WOVEN;
+                for (m = 0; m < count; m++)
+                    read_taps(plan, weight + (first + m) * d->weight_stride[0], t, n, (char *)rows + m * WOVEN * size);
+                finite &= kernels->weave(rows, WOVEN, count, n, packed + (first * plan->taps + t * count) * size);
             }
         }
     return finite;
