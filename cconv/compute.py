@@ -136,6 +136,8 @@ def _run_engine(job: Job) -> bool:
         _share(plan, x, packed, bias, sums, job.threads)
         if not whole.direct:
             store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
+    if packed is not None:
+        engine.give_back(packed)
     return True
 
 

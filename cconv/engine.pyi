@@ -8,7 +8,9 @@ TYPES: Mapping[np.dtype, int]
 STORED: frozenset[np.dtype]
 SPARE: int
 SPARE_BYTES: int
+PACKED_BYTES: int
 
+def give_back(packed: np.ndarray) -> None: ...
 def instruction_sets() -> tuple[str, ...]: ...
 
 @final

@@ -67,9 +67,16 @@ cdef dict CHOICES = {"auto": 0, "direct": 0, "rows": 1, "taps": 2}
 
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
 cdef list spare = []
-SPARE, SPARE_BYTES = 8, 1 << 22
+cdef list spare_packed = []
+SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 22, 1 << 24
 
 STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
+
+
+def give_back(packed):
+    """The buffer of packed weights that nobody uses any more: the next call may."""
+    if not spare_packed and packed.nbytes <= PACKED_BYTES:
+        spare_packed.append(packed)
 
 
 def instruction_sets():
@@ -127,7 +134,9 @@ cdef class Plan:
         """The weights in the order of their use, and whether all are finite."""
         cdef Py_buffer given, made
         cdef int finite = 1
-        packed = np.empty(self.plan.packed_bytes // 8 + 1, np.int64)
+        packed = spare_packed.pop() if spare_packed else None
+        if packed is None or packed.nbytes < self.plan.packed_bytes:
+            packed = np.empty(self.plan.packed_bytes, np.uint8)
         PyObject_GetBuffer(w, &given, PyBUF_STRIDED_RO)
         try:
             PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)

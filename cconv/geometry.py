@@ -138,6 +138,8 @@ def output_sizes(
         zip(sizes, kernel, pads, stride, dilation, strict=True)
     ):
         size = (n + before + after - d * (k - 1) - 1) // s + 1
+        if n + before + after > 2 * LARGEST:
+            raise OverflowError(f"padding makes spatial axis {axis} {n + before + after} long: more than 2**61")
         if size < 1:
             raise ValueError(
                 f"nothing would be left of spatial axis {axis}: floor(({n} + {before} + {after} - "

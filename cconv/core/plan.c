@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LARGEST ((int64_t)1 << 60)      /* of a size: sums of a few of them do not overflow */
+#define LARGEST ((int64_t)1 << 61)      /* of a size with its borders: sums of three do not overflow */
 #define MEMORY ((int64_t)1 << 56)       /* values of an array or a workspace */
 
 enum {
@@ -201,7 +201,7 @@ static cconv_status measure(cconv_plan *plan)
     plan->sums_plane = up(positions, 16) + SLACK / 2;
     held = least(plan->columns, BLOCK_TAPS);
 
-    plan->table_bytes = (size_t)up(3 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
+    plan->table_bytes = (size_t)up(5 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
     plan->packed_bytes = plan->table_bytes + (size_t)(d->out_channels * plan->taps * size);
     plan->planes_at = 0;
     at = up((plan->channel_block * plan->plane + SLACK) * size, 64);

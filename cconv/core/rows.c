@@ -12,8 +12,6 @@
  */
 #include "impl.h"
 
-#include <string.h>
-
 static const double no_bias[1];
 
 typedef struct column {
@@ -62,6 +60,17 @@ static void note_place(const cconv_plan *plan, const column *col, void *state)
                              + col->kw * d->dilation[2]);
 }
 
+/* Where the weights of a column's taps lie, in bytes from those of the block's first channel. */
+static void note_weight(const cconv_plan *plan, const column *col, void *state)
+{
+    const cconv_desc *d = &plan->desc;
+    ptrdiff_t **next = (ptrdiff_t **)state;
+    int64_t k;
+    for (k = 0; k < col->length; k++)
+        *(*next)++ = (ptrdiff_t)(col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
+                                 + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4]);
+}
+
 static void note_offset(const cconv_plan *plan, const column *col, void *state)
 {
     ptrdiff_t **next = (ptrdiff_t **)state;
@@ -73,10 +82,11 @@ static void note_offset(const cconv_plan *plan, const column *col, void *state)
 }
 
 /* A table for a whole block of channels, and one for the block that is left over at the end: how many
- * columns there are of each length, and where they begin in the planes and in the input. */
+ * columns there are of each length, where they begin in the planes and in the input, and where the
+ * weights of their taps lie. */
 typedef struct table {
     const int64_t *count;
-    const ptrdiff_t *offset, *place;
+    const ptrdiff_t *offset, *place, *weight;
 } table;
 
 static table table_at(const cconv_plan *plan, const void *packed, int left_over)
@@ -85,6 +95,7 @@ static table table_at(const cconv_plan *plan, const void *packed, int left_over)
     t.count = (const int64_t *)packed + (left_over ? 8 : 0);
     t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + (left_over ? plan->columns : 0);
     t.place = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + 2 * plan->columns;
+    t.weight = t.place + (left_over ? 2 : 1) * plan->columns;
     return t;
 }
 
@@ -104,54 +115,50 @@ void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *packed)
         next = (ptrdiff_t *)t.place;
         for (length = 1; length <= MAX_CLASS && plan->read_in_place && !left_over; length++)
             each_column(plan, count, length, note_place, &next);
+        next = (ptrdiff_t *)t.weight;
+        for (length = 1; length <= MAX_CLASS; length++) each_column(plan, count, length, note_weight, &next);
     }
 }
 
-typedef struct packing {
-    const char *weight;                 /* of the output channel and the block's first input channel */
-    char *next;
-    int finite;
-} packing;
-
-static void pack_column(const cconv_plan *plan, const column *col, void *state)
+/* n weights, gathered; returns whether all are finite. */
+static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *from, int64_t n, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    packing *p = (packing *)state;
-    int64_t k;
-    for (k = 0; k < col->length; k++) {
-        const char *in = p->weight + col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
-                         + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4];
-        if (d->weight_type == d->compute)
-            memcpy(p->next, in, cconv_type_size(d->compute));
-        else
-            cconv_of_type(plan)->load[d->weight_type](in, 0, 0, p->next, 0, 1, 1);
-        if (d->compute == CCONV_F32) {
-            const float v = *(const float *)(const void *)p->next;
-            p->finite &= v - v == 0;
-        } else {
-            const double v = *(const double *)(const void *)p->next;
-            p->finite &= v - v == 0;
+    cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
+    int finite = 1;
+    int64_t t;
+    if (d->compute == CCONV_F32) {
+        float *y = (float *)(void *)out;
+        for (t = 0; t < n; t++) {
+            if (d->weight_type == CCONV_F32) y[t] = *(const float *)(const void *)(weight + from[t]);
+            else load(weight + from[t], 0, 0, y + t, 0, 1, 1);
+            finite &= y[t] - y[t] == 0;
         }
-        p->next += cconv_type_size(d->compute);
+    } else {
+        double *y = (double *)(void *)out;
+        for (t = 0; t < n; t++) {
+            load(weight + from[t], 0, 0, y + t, 0, 1, 1);
+            finite &= y[t] - y[t] == 0;
+        }
     }
+    return finite;
 }
 
 int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t channels = d->in_channels / d->groups;
-    packing p = {NULL, packed, 1};
+    const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
+    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    int finite = 1;
     int64_t o, c;
-    int length;
     for (o = 0; o < d->out_channels; o++)
         for (c = 0; c < channels; c += plan->channel_block) {
             const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
             const table t = table_at(plan, packed - plan->table_bytes, count < plan->channel_block);
-            p.weight = weight + o * d->weight_stride[0] + c * d->weight_stride[1];
-            for (length = 1; length <= MAX_CLASS; length++)
-                if (t.count[length]) each_column(plan, count, length, pack_column, &p);
+            finite &= gather(plan, weight + o * d->weight_stride[0] + c * d->weight_stride[1], t.weight, count * kernel,
+                             packed + (o * plan->taps + c * kernel) * size);
         }
-    return p.finite;
+    return finite;
 }
 
 /* Where a band is read and written.  Columns from `inside` to `outside` are read from the input, the
