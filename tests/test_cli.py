@@ -105,6 +105,20 @@ def test_many_files_and_a_folder_at_once(photo, tmp_path):
     assert "would both become" in message
 
 
+def test_progress_is_one_rewritten_line_on_a_terminal(photo, tmp_path):
+    pty = pytest.importorskip("pty", reason="terminals are POSIX")
+    ours, theirs = pty.openpty()
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(photo.read_bytes())
+    command = [sys.executable, "-P", "-m", "cconv", "filter", photo, copy, "-o", tmp_path / "out", "--kernel", "box:3"]
+    done = subprocess.run([str(word) for word in command], stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    seen = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert done.returncode == 0 and done.stdout == b""
+    assert "1/2 photo.png" in seen and "2/2 copy.png" in seen and "\n" not in seen
+
+
 def test_a_broken_picture_among_many_does_not_stop_the_others(photo, tmp_path, capsys):
     bad = tmp_path / "bad.png"
     bad.write_bytes(photo.read_bytes()[:200])
