@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_the_bare_sources_say_what_to_do(tmp_path):
     assert "ImportError" in done.stderr and "run 'pip install .'" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.skipif(not hasattr(__import__("signal"), "raise_signal") or sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a POSIX signal")
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("algorithm", ["auto", "loop"])
 def test_ctrl_c_stops_a_long_call_soon(workers, algorithm):
