@@ -122,35 +122,36 @@ class EngineJob:
 
 
 def _run_engine(job: Job) -> bool:
-    """By the C core; False, with nothing done, where the weights are not finite and zeros are padded."""
+    """By the C core; False where weights are not finite and zeros are padded."""
     whole = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
     packed = None
-    for first in range(0, len(whole.x), whole.step):
-        x, sums, plan = whole.chunk(first)
-        if packed is None:
-            packed, finite = plan.pack(whole.w)
-            zeros = job.geometry.mode in loop.CONSTANTS and job.value == 0 and any(map(any, whole.pads))
-            if zeros and not finite:
-                return False
-        _share(plan, x, packed, bias, sums, job.threads)
-        if not whole.direct:
-            store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
-    if packed is not None:
-        engine.give_back(packed)
+    try:
+        for first in range(0, len(whole.x), whole.step):
+            x, sums, plan = whole.chunk(first)
+            if plan.prepacked and packed is None:
+                packed = plan.pack(whole.w)
+            _share(plan, x, packed if plan.prepacked else whole.w, bias, sums, job.threads)
+            if not whole.direct:
+                store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
+    except engine.NotFinite:
+        return False
+    finally:
+        if packed is not None:
+            engine.give_back(packed)
     return True
 
 
 def _share(
-    plan: engine.Plan, x: np.ndarray, packed: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
+    plan: engine.Plan, x: np.ndarray, weights: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
 ) -> None:
     """All tasks of a plan, in ranges that threads take one after the other."""
     work = plan.work
     if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
-        plan.run(0, plan.tasks, x, packed, bias, y)
+        plan.run(0, plan.tasks, x, weights, bias, y)
         return
     ranges = _cut(plan.tasks, threads, work / PATIENCE)
-    pool.run([partial(plan.run, *ends, x, packed, bias, y) for ends in ranges], threads)
+    pool.run([partial(plan.run, *ends, x, weights, bias, y) for ends in ranges], threads)
 
 
 def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ cdef extern from "core/cconv.h":
         CCONV_OK
         CCONV_ERROR_ALGORITHM
         CCONV_ERROR_ISA
+        CCONV_ERROR_WEIGHTS
 
     ctypedef struct cconv_desc:
         size_t size
@@ -37,6 +38,7 @@ cdef extern from "core/cconv.h":
         int64_t output_stride[5]
         double divisor, low, high
         int algorithm
+        int weights
         const char *isa
 
     ctypedef struct cconv_plan:
@@ -45,12 +47,12 @@ cdef extern from "core/cconv.h":
         int64_t output[3]
         int64_t band[3]
         int64_t bands[3]
-        int64_t tasks, out_blocks, channel_block
-        int compact
+        int64_t tasks
+        int prepacked
         size_t packed_bytes, workspace_bytes
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_pack_weights(const cconv_plan *, const void *, void *, int *)
+    cconv_status cconv_pack_weights(const cconv_plan *, const void *, void *)
     cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
                            void *, void *) nogil
     const char *cconv_strerror(cconv_status)
@@ -63,6 +65,7 @@ TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
 cdef tuple ALGORITHMS = ("auto", "rows", "taps")
+cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {"auto": 0, "direct": 0, "rows": 1, "taps": 2}
 
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
@@ -71,6 +74,10 @@ cdef list spare_packed = []
 SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 22, 1 << 24
 
 STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
+
+
+class NotFinite(ValueError):
+    """Weights are not finite, and a border of zeros must not be multiplied by them: the loop skips it."""
 
 
 def give_back(packed):
@@ -101,7 +108,7 @@ cdef class Plan:
 
     def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, str border, double value,
                  double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
-                 int64_t interleave=1):
+                 int64_t interleave=1, str weights="either"):
         cdef cconv_desc desc
         cdef int i
         memset(&desc, 0, sizeof(desc))
@@ -122,7 +129,7 @@ cdef class Plan:
         desc.interleave = interleave
         desc.border, desc.border_value = BORDERS[border], value
         desc.divisor, desc.low, desc.high = divisor, low, high
-        desc.algorithm = CHOICES[algorithm]
+        desc.algorithm, desc.weights = CHOICES[algorithm], WEIGHTS[weights]
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
         check(cconv_plan_init(&self.plan, &desc))
@@ -131,9 +138,8 @@ cdef class Plan:
             raise ValueError(f"y has shape {y.shape}; the result has {shape}")
 
     def pack(self, w):
-        """The weights in the order of their use, and whether all are finite."""
+        """The weights in the order of their use, for a plan that is `prepacked`; NotFinite as `run`."""
         cdef Py_buffer given, made
-        cdef int finite = 1
         packed = spare_packed.pop() if spare_packed else None
         if packed is None or packed.nbytes < self.plan.packed_bytes:
             packed = np.empty(self.plan.packed_bytes, np.uint8)
@@ -141,15 +147,18 @@ cdef class Plan:
         try:
             PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)
             try:
-                check(cconv_pack_weights(&self.plan, given.buf, made.buf, &finite))
+                check(cconv_pack_weights(&self.plan, given.buf, made.buf))
             finally:
                 PyBuffer_Release(&made)
         finally:
             PyBuffer_Release(&given)
-        return packed, bool(finite)
+        return packed
 
-    def run(self, int64_t first, int64_t last, x, packed, bias, y):
-        """Tasks first to last - 1 of the arrays that the plan was made for."""
+    def run(self, int64_t first, int64_t last, x, weights, bias, y):
+        """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says.
+
+        Raises NotFinite where weights are not and a border of zeros must not be multiplied by them.
+        """
         cdef Py_buffer buffers[5]
         cdef cconv_status status
         cdef int held = 0, i
@@ -158,7 +167,7 @@ cdef class Plan:
         if work is None or work.nbytes < self.plan.workspace_bytes:
             work = np.empty(self.plan.workspace_bytes, np.uint8)
         try:
-            for i, array in enumerate((x, packed, packed if bias is None else bias, y, work)):
+            for i, array in enumerate((x, weights, weights if bias is None else bias, y, work)):
                 PyObject_GetBuffer(array, &buffers[i], PyBUF_STRIDED_RO if i < 3 else PyBUF_STRIDED)
                 held += 1
             start = NULL if bias is None else buffers[2].buf
@@ -171,6 +180,10 @@ cdef class Plan:
                 PyBuffer_Release(&buffers[i])
             if len(spare) < SPARE and work.nbytes <= SPARE_BYTES:
                 spare.append(work)
+
+    @property
+    def prepacked(self):
+        return bool(self.plan.prepacked)
 
     @property
     def tasks(self):
@@ -206,5 +219,7 @@ cdef class Plan:
 
 
 cdef check(cconv_status status):
+    if status == CCONV_ERROR_WEIGHTS:
+        raise NotFinite(cconv_strerror(status).decode())
     if status != CCONV_OK:
         raise ValueError(cconv_strerror(status).decode())

@@ -380,14 +380,14 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
     char *packed = place(PACKED, (int64_t)plan->packed_bytes, 8, at_end);
     char *work = place(WORK, (int64_t)plan->workspace_bytes + odd, 1, at_end);
     int64_t ends[9] = {0}, parts = cut ? pick(1, 8) : 1, i;
-    int finite = -1;
+    const char *weights = plan->prepacked ? packed : w + t->w.first;
     memcpy(x, x_image, (size_t)t->x.bytes), memcpy(w, w_image, (size_t)t->w.bytes), memcpy(b, b_image, (size_t)(compute * d->out_channels));
     memset(y, pattern, (size_t)t->y.bytes), memset(packed, pattern, plan->packed_bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
-    if (cconv_pack_weights(plan, w + t->w.first, packed, &finite) != CCONV_OK || finite != 1) fail("cconv_pack_weights");
+    if (plan->prepacked && cconv_pack_weights(plan, w + t->w.first, packed) != CCONV_OK) fail("cconv_pack_weights");
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--)
-        if (cconv_run(plan, ends[i], ends[i + 1], x + t->x.first + shift * d->input_stride[0], packed, t->bias ? b : NULL,
+        if (cconv_run(plan, ends[i], ends[i + 1], x + t->x.first + shift * d->input_stride[0], weights, t->bias ? b : NULL,
                       y + t->y.first + shift * d->output_stride[0], work + odd) != CCONV_OK)
             fail("cconv_run");
     for (i = 0; i < odd; i++) if ((unsigned char)work[i] != pattern) fail("bytes before the workspace were written");
@@ -416,13 +416,15 @@ static void check(test *t)
     for (i = 0; cconv_isa_list(i); i++)
         for (a = 0; a < 2; a++) {
             cconv_plan plan, alone;
-            d->isa = cconv_isa_list(i), d->algorithm = a ? CCONV_TAPS : CCONV_ROWS, cases++;
+            d->isa = cconv_isa_list(i), d->algorithm = a ? CCONV_TAPS : CCONV_ROWS, d->weights = CCONV_WEIGHTS_PACKED, cases++;
             plan = plan_of(d);
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
             compare(t, got);
+            d->weights = CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
-            if (memcmp(got, again, bytes)) fail("other bits at another place");
+            if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
+            d->weights = CCONV_WEIGHTS_EITHER, plan = plan_of(d);
             run(t, &plan, chance(2), -1, 1, again);
             if (memcmp(got, again, bytes)) fail("other bits when cut into tasks");
             if (last > 0) {
@@ -625,6 +627,7 @@ static void nonsense(const test *base)
     if (chance(40)) d.low = reals[pick(0, 7)], d.high = reals[pick(0, 7)], d.divisor = reals[pick(0, 7)], d.border_value = reals[pick(0, 7)];
     d.algorithm = (cconv_algorithm)(chance(40) ? (int64_t)draw() : pick(0, 2));
     d.isa = chance(40) ? names[pick(0, 5)] : NULL;
+    d.weights = (cconv_weights)(chance(40) ? (int64_t)draw() : pick(0, 2));
     if (chance(1000)) d.size--;
     current = &d;
     status = cconv_plan_init(&plan, &d);

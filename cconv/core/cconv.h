@@ -5,10 +5,15 @@
  *     cconv_desc desc = {.size = sizeof desc, ...};
  *     cconv_plan plan;
  *     status = cconv_plan_init(&plan, &desc);            checks everything; no data is touched
+ *     work = malloc(plan.workspace_bytes);               one for each thread
+ *     status = cconv_run(&plan, 0, plan.tasks, input, weights, bias, output, work);
+ *
+ * Weights that serve many calls are put in order once:
+ *
+ *     desc.weights = CCONV_WEIGHTS_PACKED;               before the plan is made
  *     packed = malloc(plan.packed_bytes);
- *     cconv_pack_weights(&plan, weight, packed);         once per weight
- *     work   = malloc(plan.workspace_bytes);             one for each thread
- *     cconv_run(&plan, 0, plan.tasks, input, packed, bias, output, work);
+ *     status = cconv_pack_weights(&plan, weights, packed);
+ *     status = cconv_run(&plan, 0, plan.tasks, input, packed, bias, output, work);
  *
  * Any cut of [0, plan.tasks) into ranges gives the same bits, and ranges may run at once.
  * Arrays are (N, C, D, H, W) with any strides in bytes; elements are aligned and native.
@@ -34,7 +39,8 @@ typedef enum cconv_status {
     CCONV_ERROR_EMPTY,      /* the output would have an axis of less than 1 */
     CCONV_ERROR_ALGORITHM,  /* the algorithm is unknown or cannot serve */
     CCONV_ERROR_ISA,        /* the instruction set is unknown or not there */
-    CCONV_ERROR_ARGUMENT    /* a pointer is NULL or a range is outside the tasks */
+    CCONV_ERROR_ARGUMENT,   /* a pointer is NULL or a range is outside the tasks */
+    CCONV_ERROR_WEIGHTS     /* weights are not finite, and a border of zeros would be multiplied by them */
 } cconv_status;
 
 typedef enum cconv_type {
@@ -50,6 +56,12 @@ typedef enum cconv_border {
     CCONV_WRAP,             /* bcd abcd abc */
     CCONV_BORDERS
 } cconv_border;
+
+typedef enum cconv_weights {
+    CCONV_WEIGHTS_PLAIN,    /* run is given the weights as they are */
+    CCONV_WEIGHTS_PACKED,   /* run is given what cconv_pack_weights made */
+    CCONV_WEIGHTS_EITHER    /* whichever is faster for one run over all tasks: plan.prepacked */
+} cconv_weights;
 
 typedef enum cconv_algorithm { CCONV_AUTO, CCONV_ROWS, CCONV_TAPS, CCONV_ALGORITHMS } cconv_algorithm;
 
@@ -68,6 +80,7 @@ typedef struct cconv_desc {
     double divisor;                             /* of the sum of products; 1 */
     double low, high;                           /* what the result is clipped to; -inf, inf */
     cconv_algorithm algorithm;
+    cconv_weights weights;
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
 
@@ -78,21 +91,22 @@ typedef struct cconv_plan {
     int64_t output[3];                          /* D, H, W of the result */
     int64_t tasks;
     size_t packed_bytes, workspace_bytes;
+    int prepacked;
     /* how a task is laid out: see plan.c */
+    int form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
-    int64_t channel_block, out_block, out_blocks, tiles, tile, larger_tiles, taps, columns;
-    int apart[3], compact, by_rows, read_in_place, write_in_place;
-    size_t table_bytes, planes_at, panel_at, sums_at;
+    int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, taps, columns;
+    size_t tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
 } cconv_plan;
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
 
-/* Weights (O, C/groups, KD, KH, KW) in the order in which they are used, in the type of the sums.
- * *finite, if not NULL: whether all are; those that are not need a caller that skips padding. */
-cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed, int *finite);
+/* Weights (O, C/groups, KD, KH, KW) in the order in which they are used, in the type of the sums. */
+cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weights, void *packed);
 
-/* Tasks first to last - 1.  bias: out_channels values of the type of the sums, or NULL. */
-cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *packed,
+/* Tasks first to last - 1.  bias: out_channels values of the type of the sums, or NULL.  After an error the
+ * output of these tasks is not defined. */
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
                        const void *bias, void *output, void *workspace);
 
 const char *cconv_strerror(cconv_status status);

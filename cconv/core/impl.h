@@ -28,27 +28,32 @@
 
 enum {
     BLOCK_TAPS = 128,       /* taps summed in a register before the sum goes to memory */
-    MAX_TILE = 12,          /* output channels of a register tile */
+    MAX_TILE = 12,          /* scalars of a register tile */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
-/* y[o][j] = bias[o] + sum over t of w[t][o] * x[offset[t] + j], o < the tile's channels, j < its width;
- * where bias is NULL, what `before` holds from earlier blocks of taps stands for it. */
-typedef void cconv_taps_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w, const void *bias,
-                               const void *before, ptrdiff_t before_plane, void *y, ptrdiff_t y_plane);
+/* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m] * vectors[vector_at[t] + j], m < the tile's scalars,
+ * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written. */
+typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
+                               const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before,
+                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
- * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows. */
+ * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
+ * vector `last` values are written. */
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
-                               const void *w, const void *bias, void *y, ptrdiff_t y_step);
+                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
 
 /* The positions of each tap without the gaps between rows: kernels.inc.h. */
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
                                 ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
 
-/* `count` rows of n weights, `pitch` values apart, as [n][count]; returns whether all are finite. */
-typedef int cconv_weave_kernel(const void *rows, ptrdiff_t pitch, int64_t count, int64_t n, void *out);
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j]. */
+typedef void cconv_turn_kernel(const void *from, ptrdiff_t pitch, int64_t rows, int64_t n, void *to, ptrdiff_t to_pitch);
+
+/* Whether n values are. */
+typedef int cconv_finite_kernel(const void *x, int64_t n);
 
 /* Rows of n values of any type, x_row and x_step bytes apart, as values of the type of the sums, rows
  * y_row values apart. */
@@ -64,11 +69,12 @@ enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors; 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
     int lanes;                                              /* values of a vector */
-    int tile;                                               /* output channels of the best tile */
-    cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by channels and log2 of vectors, or NULL */
+    int tile;                                               /* scalars of the best tile */
+    cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][WIDTHS];               /* by log2 of rows and of vectors, or NULL */
     cconv_panel_kernel *panel;
-    cconv_weave_kernel *weave;
+    cconv_turn_kernel *turn;
+    cconv_finite_kernel *finite;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;
@@ -115,12 +121,17 @@ CCONV_INLINE int64_t cconv_entry(const cconv_plan *plan, int a, int64_t k)
     return plan->apart[a] ? 0 : k * plan->desc.dilation[a] / plan->desc.stride[a];
 }
 
+/* How `taps` uses its vectors: along the positions of a row; or of all rows and the gaps between them;
+ * or of all rows in a panel without gaps; or across the output channels. */
+enum { ALONG_ROWS, ALONG_GAPS, ALONG_PANEL, ACROSS };
+
 /* The first output channel of a tile: those of a group are cut into `tiles`, of which the first
- * `larger_tiles` have plan->tile channels and the others one less. */
+ * `larger_tiles` have plan->tile channels and the others one less, or the last what is left. */
 CCONV_INLINE int64_t cconv_tile_first(const cconv_plan *plan, int64_t tile)
 {
-    return tile < plan->larger_tiles ? tile * plan->tile
-                                     : plan->larger_tiles * plan->tile + (tile - plan->larger_tiles) * (plan->tile - 1);
+    const int64_t outputs = plan->desc.out_channels / plan->desc.groups, smaller = tile - plan->larger_tiles;
+    const int64_t first = tile * plan->tile - (smaller > 0 ? smaller : 0);
+    return first < outputs ? first : outputs;
 }
 
 CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
@@ -128,25 +139,34 @@ CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
     return plan->desc.compute == CCONV_F32 ? plan->kernels->f32 : plan->kernels->f64;
 }
 
-/* load.c: one padded plane of a channel; store.c: sums to output. */
 typedef struct cconv_task {
-    int64_t n, group, od;
+    int64_t n, group, group_count, od;
     int64_t tile_first, tile_last, out_first, out_count;    /* the block of output channels */
     int64_t first[3], size[3];          /* the band: first output position and size along D (1), H, W */
 } cconv_task;
 
-CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane);
-CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, const char *bias,
-                                   char *output);
+/* Where the task's first output lies, in bytes. */
+CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *task)
+{
+    const int64_t *stride = plan->desc.output_stride;
+    const int64_t channel = task->group * (plan->desc.out_channels / plan->desc.groups) + task->out_first;
+    return task->n * stride[0] + channel * stride[1] + task->od * stride[2] + task->first[1] * stride[3] + task->first[2] * stride[4];
+}
 
-/* taps.c, rows.c: compute and store a band.  Tables are made by pack, in front of the weights. */
-CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets);
+/* The planes of a channel; `fresh`: a constant border is not there yet. */
+CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh);
+CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
+                                   const char *bias, char *output);
+
+/* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
+ * two return 0 where weights must be finite and are not. */
+CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed);
-CCONV_HIDDEN void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                                 const char *bias, char *work, char *output);
-CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *offsets);
+CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
+                                const char *bias, char *work, char *output);
+CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
-CCONV_HIDDEN void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                                 const char *bias, char *work, char *output);
+CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
+                                const char *bias, char *work, char *output);
 
 #endif

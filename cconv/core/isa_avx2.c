@@ -17,6 +17,63 @@
 
 #define ACCUMULATORS 12
 
+CCONV_INLINE void turn_floats(const float *p, ptrdiff_t pitch, float *q, ptrdiff_t q_pitch)
+{
+    __m128 a = _mm_loadu_ps(p), b = _mm_loadu_ps(p + pitch), c = _mm_loadu_ps(p + 2 * pitch), d = _mm_loadu_ps(p + 3 * pitch);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(q, a);
+    _mm_storeu_ps(q + q_pitch, b);
+    _mm_storeu_ps(q + 2 * q_pitch, c);
+    _mm_storeu_ps(q + 3 * q_pitch, d);
+}
+
+CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrdiff_t q_pitch)
+{
+    const __m128d a = _mm_loadu_pd(p), b = _mm_loadu_pd(p + pitch);
+    _mm_storeu_pd(q, _mm_unpacklo_pd(a, b));
+    _mm_storeu_pd(q + q_pitch, _mm_unpackhi_pd(a, b));
+}
+
+/* A store under a mask takes dozens of cycles on some of these CPUs: parts are written by halves. */
+CCONV_INLINE void store_floats(float *p, int64_t n, __m256 v)
+{
+    __m128 part = _mm256_castps256_ps128(v);
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps(v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, part);
+}
+
+CCONV_INLINE void store_doubles(double *p, int64_t n, __m256d v)
+{
+    __m128d part = _mm256_castpd256_pd128(v);
+    if (n & 2) {
+        _mm_storeu_pd(p, part);
+        part = _mm256_extractf128_pd(v, 1);
+        p += 2;
+    }
+    if (n & 1) _mm_store_sd(p, part);
+}
+
+static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+CCONV_INLINE __m256 load_floats(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n)));
+}
+
+CCONV_INLINE __m256d load_doubles(const double *p, int64_t n)
+{
+    return _mm256_maskload_pd(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - 2 * n)));
+}
+
 #define T float
 #define V __m256
 #define LANES 8
@@ -28,6 +85,11 @@
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define TILE 6
+#define LOAD_PART(p, n) load_floats(p, n)
+#define STORE_PART(p, n, v) store_floats(p, n, v)
+#define SIDE 4
+#define TURN(p, pitch, q, q_pitch) turn_floats(p, pitch, q, q_pitch)
+#define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
 
@@ -42,6 +104,11 @@
 #define FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define ADD(a, b) _mm256_add_pd(a, b)
 #define TILE 6
+#define LOAD_PART(p, n) load_doubles(p, n)
+#define STORE_PART(p, n, v) store_doubles(p, n, v)
+#define SIDE 2
+#define TURN(p, pitch, q, q_pitch) turn_doubles(p, pitch, q, q_pitch)
+#define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 

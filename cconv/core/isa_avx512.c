@@ -17,6 +17,23 @@
 
 #define ACCUMULATORS 24
 
+CCONV_INLINE void turn_floats(const float *p, ptrdiff_t pitch, float *q, ptrdiff_t q_pitch)
+{
+    __m128 a = _mm_loadu_ps(p), b = _mm_loadu_ps(p + pitch), c = _mm_loadu_ps(p + 2 * pitch), d = _mm_loadu_ps(p + 3 * pitch);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(q, a);
+    _mm_storeu_ps(q + q_pitch, b);
+    _mm_storeu_ps(q + 2 * q_pitch, c);
+    _mm_storeu_ps(q + 3 * q_pitch, d);
+}
+
+CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrdiff_t q_pitch)
+{
+    const __m128d a = _mm_loadu_pd(p), b = _mm_loadu_pd(p + pitch);
+    _mm_storeu_pd(q, _mm_unpacklo_pd(a, b));
+    _mm_storeu_pd(q + q_pitch, _mm_unpackhi_pd(a, b));
+}
+
 #define T float
 #define V __m512
 #define LANES 16
@@ -28,6 +45,11 @@
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define TILE 12
+#define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
+#define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
+#define SIDE 4
+#define TURN(p, pitch, q, q_pitch) turn_floats(p, pitch, q, q_pitch)
+#define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
 
@@ -42,6 +64,11 @@
 #define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define ADD(a, b) _mm512_add_pd(a, b)
 #define TILE 12
+#define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
+#define STORE_PART(p, n, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
+#define SIDE 2
+#define TURN(p, pitch, q, q_pitch) turn_doubles(p, pitch, q, q_pitch)
+#define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 

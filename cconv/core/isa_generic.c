@@ -29,6 +29,19 @@ typedef double double_vector;
 CCONV_INLINE float_vector load_float(const float *p) { float_vector v; memcpy(&v, p, sizeof v); return v; }
 CCONV_INLINE double_vector load_double(const double *p) { double_vector v; memcpy(&v, p, sizeof v); return v; }
 
+CCONV_INLINE float_vector load_part_of_floats(const float *p, int64_t n)
+{
+    float_vector v = SPREAD_F32(0);
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
+{
+    double_vector v = SPREAD_F64(0);
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+
 #define T float
 #define V float_vector
 #define LANES FLOATS
@@ -40,6 +53,11 @@ CCONV_INLINE double_vector load_double(const double *p) { double_vector v; memcp
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define LOAD_PART(p, n) load_part_of_floats(p, n)
+#define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
+#define SIDE 1
+#define TURN(p, pitch, q, q_pitch) (*(q) = *(p))
+#define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
 
@@ -54,6 +72,11 @@ CCONV_INLINE double_vector load_double(const double *p) { double_vector v; memcp
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define LOAD_PART(p, n) load_part_of_doubles(p, n)
+#define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
+#define SIDE 1
+#define TURN(p, pitch, q, q_pitch) (*(q) = *(p))
+#define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 

@@ -10,6 +10,39 @@
 
 #define ACCUMULATORS 24
 
+CCONV_INLINE float32x4_t load_floats(const float *p, int64_t n)
+{
+    float32x4_t v = vld1q_lane_f32(p, vdupq_n_f32(0), 0);
+    if (n > 1) v = vld1q_lane_f32(p + 1, v, 1);
+    if (n > 2) v = vld1q_lane_f32(p + 2, v, 2);
+    return v;
+}
+
+CCONV_INLINE void store_floats(float *p, int64_t n, float32x4_t v)
+{
+    vst1q_lane_f32(p, v, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, v, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, v, 2);
+}
+
+CCONV_INLINE void turn_floats(const float *p, ptrdiff_t pitch, float *q, ptrdiff_t q_pitch)
+{
+    const float32x4x2_t a = vzipq_f32(vld1q_f32(p), vld1q_f32(p + 2 * pitch));
+    const float32x4x2_t b = vzipq_f32(vld1q_f32(p + pitch), vld1q_f32(p + 3 * pitch));
+    const float32x4x2_t low = vzipq_f32(a.val[0], b.val[0]), high = vzipq_f32(a.val[1], b.val[1]);
+    vst1q_f32(q, low.val[0]);
+    vst1q_f32(q + q_pitch, low.val[1]);
+    vst1q_f32(q + 2 * q_pitch, high.val[0]);
+    vst1q_f32(q + 3 * q_pitch, high.val[1]);
+}
+
+CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrdiff_t q_pitch)
+{
+    const float64x2_t a = vld1q_f64(p), b = vld1q_f64(p + pitch);
+    vst1q_f64(q, vzip1q_f64(a, b));
+    vst1q_f64(q + q_pitch, vzip2q_f64(a, b));
+}
+
 #define T float
 #define V float32x4_t
 #define LANES 4
@@ -21,6 +54,11 @@
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define ADD(a, b) vaddq_f32(a, b)
 #define TILE 12
+#define LOAD_PART(p, n) load_floats(p, n)
+#define STORE_PART(p, n, v) store_floats(p, n, v)
+#define SIDE 4
+#define TURN(p, pitch, q, q_pitch) turn_floats(p, pitch, q, q_pitch)
+#define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
 
@@ -35,6 +73,11 @@
 #define FMA(a, b, c) vfmaq_f64(c, a, b)
 #define ADD(a, b) vaddq_f64(a, b)
 #define TILE 12
+#define LOAD_PART(p, n) vcombine_f64(vld1_f64(p), vdup_n_f64(0))    /* n is 1 */
+#define STORE_PART(p, n, v) vst1q_lane_f64(p, v, 0)
+#define SIDE 2
+#define TURN(p, pitch, q, q_pitch) turn_doubles(p, pitch, q, q_pitch)
+#define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 

@@ -2,7 +2,9 @@
  *
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
- * TILE, the output channels of the best register tile, and ACCUMULATORS, how many vectors may be live.
+ * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, TILE, the scalars of the best
+ * register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
+ * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
@@ -12,27 +14,44 @@
 #define EACH_M(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define EACH_STEP(DO) EACH_M(DO) DO(12) DO(13)
 
-/* taps: M output channels x NV vectors of positions. */
+/* The sums a[m] of NV vectors on top of b0 to b3, written to q; of the last vector only `last` values. */
+#define WRITE(m, to) \
+        { \
+            T *q = (to); \
+            b0 = ADD(b0, a[m][0]); \
+            if (NV > 1) { STORE(q, b0); q += LANES; b0 = ADD(b1, a[m][1]); } \
+            if (NV > 2) { \
+                STORE(q, b0); \
+                STORE(q + LANES, ADD(b2, a[m][2])); \
+                q += 2 * LANES; \
+                b0 = ADD(b3, a[m][3]); \
+            } \
+            if (last == LANES) STORE(q, b0); \
+            else STORE_PART(q, last, b0); \
+        }
 
-CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const ptrdiff_t *offset, int64_t taps,
-                             const void *w_, const void *bias_, const void *before_, ptrdiff_t before_plane,
-                             void *y_, ptrdiff_t y_plane)
+/* taps: M scalars x NV vectors. */
+
+CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
+                             const void *scalars_, const ptrdiff_t *scalar_at, int64_t taps, const void *bias_,
+                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last)
 {
-    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_, *before = (const T *)before_;
+    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_;
+    const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
     V a[MAX_TILE][4];
     int64_t t;
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
     EACH_M(START)
 #undef START
-    for (t = 0; t < taps; t++, w += M) {
-        const T *p = x + offset[t];
+    for (t = 0; t < taps; t++) {
+        const T *p = vectors + vector_at[t], *q = scalars + scalar_at[t];
         V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0;
         if (NV > 1) v1 = LOAD(p + LANES);
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define MULTIPLY(m) \
         if (m < M) { \
-            V b = SET1(w[m]); \
+            V b = SET1(q[m]); \
             a[m][0] = FMA(b, v0, a[m][0]); \
             if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
             if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
@@ -42,31 +61,28 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *x_, const pt
     }
 #define FINISH(m) \
     if (m < M) { \
-        T *q = y + m * y_plane; \
+        const T *from = before + m * before_pitch; \
+        V b0, b1, b2, b3; \
         if (bias) { \
-            V b = SET1(bias[m]); \
-            STORE(q, ADD(b, a[m][0])); \
-            if (NV > 1) STORE(q + LANES, ADD(b, a[m][1])); \
-            if (NV > 2) { STORE(q + 2 * LANES, ADD(b, a[m][2])); STORE(q + 3 * LANES, ADD(b, a[m][3])); } \
+            b0 = b1 = b2 = b3 = SET1(bias[m]); \
         } else { \
-            const T *b = before + m * before_plane; \
-            STORE(q, ADD(LOAD(b), a[m][0])); \
-            if (NV > 1) STORE(q + LANES, ADD(LOAD(b + LANES), a[m][1])); \
-            if (NV > 2) { \
-                STORE(q + 2 * LANES, ADD(LOAD(b + 2 * LANES), a[m][2])); \
-                STORE(q + 3 * LANES, ADD(LOAD(b + 3 * LANES), a[m][3])); \
-            } \
+            b0 = b1 = b2 = b3 = LOAD(from); \
+            if (NV > 1) b1 = LOAD(from + LANES); \
+            if (NV > 2) { b2 = LOAD(from + 2 * LANES); b3 = LOAD(from + 3 * LANES); } \
         } \
+        WRITE(m, y + m * y_pitch) \
     }
     EACH_M(FINISH)
 #undef FINISH
 }
 
 #define DEFINE_TILE(M, NV) \
-    static void NAME(taps_##M##_##NV)(const void *x, const ptrdiff_t *offset, int64_t taps, const void *w, \
-                                      const void *bias, const void *before, ptrdiff_t before_plane, void *y, \
-                                      ptrdiff_t y_plane) \
-    { NAME(tile)(M, NV, x, offset, taps, w, bias, before, before_plane, y, y_plane); }
+    static void NAME(taps_##M##_##NV)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, \
+                                      const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before, \
+                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last) \
+    { \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, taps, bias, before, before_pitch, y, y_pitch, last); \
+    }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
 #define NARROW_TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NULL}
@@ -120,7 +136,8 @@ CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4
 }
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
-                              const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step)
+                              const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
+                              int64_t last)
 {
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
     T *y = (T *)y_;
@@ -138,18 +155,19 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
 #undef CLASS
 #define FINISH(r) \
     if (r < R) { \
-        T *q = y + r * y_step; \
+        const T *from = y + r * y_step; \
         V b0, b1, b2, b3; \
         if (bias) { \
             b0 = b1 = b2 = b3 = SET1(bias[0]); \
         } else { \
-            b0 = b1 = b2 = b3 = LOAD(q); \
-            if (NV > 1) b1 = LOAD(q + LANES); \
-            if (NV > 2) { b2 = LOAD(q + 2 * LANES); b3 = LOAD(q + 3 * LANES); } \
+            b0 = b1 = b2 = b3 = ZERO(); \
+            if (NV > 1) { b0 = LOAD(from); from += LANES; } \
+            if (NV > 2) { b1 = LOAD(from); b2 = LOAD(from + LANES); from += 2 * LANES; } \
+            b3 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
+            if (NV == 1) b0 = b3; \
+            if (NV == 2) b1 = b3; \
         } \
-        STORE(q, ADD(b0, a[(r) & 7][0])); \
-        if (NV > 1) STORE(q + LANES, ADD(b1, a[(r) & 7][1])); \
-        if (NV > 2) { STORE(q + 2 * LANES, ADD(b2, a[(r) & 7][2])); STORE(q + 3 * LANES, ADD(b3, a[(r) & 7][3])); } \
+        WRITE((r) & 7, y + r * y_step) \
     }
     EACH_M(FINISH)
 #undef FINISH
@@ -157,8 +175,8 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
 
 #define DEFINE_ROWS(R, NV) \
     static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
-                                      const void *w, const void *bias, void *y, ptrdiff_t y_step) \
-    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step); }
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
 
 DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(1, 4)
 DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(2, 4)
@@ -181,17 +199,49 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
-static int NAME(weave)(const void *rows_, ptrdiff_t pitch, int64_t count, int64_t n, void *out_)
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j]. */
+static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t n, void *to_, ptrdiff_t to_pitch)
 {
-    const T *rows = (const T *)rows_;
-    T *out = (T *)out_;
-    int64_t m, t;
+    const T *from = (const T *)from_;
+    T *to = (T *)to_;
+    const int64_t whole = n / SIDE * SIDE;
+    int64_t i, j, k;
+    for (i = 0; i + SIDE <= rows; i += SIDE, from += SIDE * pitch, to += SIDE) {
+        for (j = 0; j < whole; j += SIDE) TURN(from + j, pitch, to + j * to_pitch, to_pitch);
+        for (; j < n; j++)
+            for (k = 0; k < SIDE; k++) to[j * to_pitch + k] = from[k * pitch + j];
+    }
+    for (; i < rows; i++, from += pitch, to++)
+        for (j = 0; j < n; j++) to[j * to_pitch] = from[j];
+}
+
+static int NAME(finite)(const void *x_, int64_t n)
+{
+    const T *x = (const T *)x_;
+    int64_t i;
     int bad = 0;
-    for (m = 0; m < count; m++)
-        for (t = 0; t < n; t++) bad |= !(rows[m * pitch + t] - rows[m * pitch + t] == 0);
-    for (t = 0; t < n; t++, out += count)
-        for (m = 0; m < count; m++) out[m] = rows[m * pitch + t];
+    for (i = 0; i < n; i++) bad |= !(x[i] - x[i] == 0);
     return !bad;
+}
+
+/* Rows of n values, copied. */
+static void NAME(load_same)(const char *x_, ptrdiff_t x_row, ptrdiff_t x_step, void *y_, ptrdiff_t y_row, int64_t rows,
+                            int64_t n)
+{
+    T *y = (T *)y_;
+    int64_t i;
+    for (; rows > 0; rows--, x_ += x_row, y += y_row) {
+        const T *x = (const T *)(const void *)x_;
+        if (x_step == (ptrdiff_t)sizeof(T)) {
+            for (i = 0; i + LANES <= n; i += LANES) STORE(y + i, LOAD(x + i));
+            if (i < n) STORE_PART(y + i, n - i, LOAD_PART(x + i, n - i));
+        } else if (x_step == 2 * (ptrdiff_t)sizeof(T)) {    /* phases of a stride of 2: shuffled, not gathered */
+            for (i = 0; i < n - 1; i++) y[i] = x[2 * i];
+            if (n > 0) y[n - 1] = x[2 * (n - 1)];
+        } else {
+            for (i = 0; i < n; i++) y[i] = *(const T *)(const void *)(x_ + i * x_step);
+        }
+    }
 }
 
 /* load and store: plain loops, which the compiler vectorises for this instruction set. */
@@ -219,7 +269,7 @@ static int NAME(weave)(const void *rows_, ptrdiff_t pitch, int64_t count, int64_
 DEFINE_LOAD(u8, uint8_t, SAME) DEFINE_LOAD(i8, int8_t, SAME) DEFINE_LOAD(u16, uint16_t, SAME)
 DEFINE_LOAD(i16, int16_t, SAME) DEFINE_LOAD(u32, uint32_t, SAME) DEFINE_LOAD(i32, int32_t, SAME)
 DEFINE_LOAD(u64, uint64_t, SAME) DEFINE_LOAD(i64, int64_t, SAME) DEFINE_LOAD(f16, uint16_t, cconv_half)
-DEFINE_LOAD(f32, float, SAME) DEFINE_LOAD(f64, double, SAME)
+DEFINE_LOAD(other, OTHER, SAME)
 
 /* W: the type in which the divisor divides; double for integers, so that no quotient of integers is
  * rounded to a half that it is not. */
@@ -282,15 +332,18 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
     NAME(panel),
-    NAME(weave),
+    NAME(turn),
+    NAME(finite),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
-     NAME(load_i64), NAME(load_f16), NAME(load_f32), NAME(load_f64)},
+     NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
+     sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},
     {NAME(store_u8), NAME(store_i8), NAME(store_u16), NAME(store_i16), NULL, NULL, NULL, NULL, NULL,
      sizeof(T) == 4 ? NAME(store_same) : NULL, sizeof(T) == 8 ? NAME(store_same) : NULL}
 };
 
 #undef EACH_M
 #undef EACH_STEP
+#undef WRITE
 #undef DEFINE_TILE
 #undef DEFINE_TILES
 #undef TILES
@@ -313,4 +366,9 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef FMA
 #undef ADD
 #undef TILE
+#undef LOAD_PART
+#undef STORE_PART
+#undef SIDE
+#undef TURN
+#undef OTHER
 #undef ROUNDER

@@ -83,7 +83,7 @@ static ptrdiff_t step_of(int64_t stride, int64_t s, int64_t count)
 }
 
 /* `count` rows of a phase that lie in the picture, `step` bytes apart. */
-static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out)
+static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), s = d->stride[2];
@@ -92,6 +92,7 @@ static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, i
                                                  step_of(d->input_stride[4], s, at->right - at->left), out + at->left * size,
                                                  (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
     if (d->border == CCONV_CONSTANT) {
+        if (!fresh) return;
         fill(plan, out, count, at->left);
         fill(plan, out + at->right * size, count, at->count - at->right);
     } else if (at->left > 0 || at->right < at->count) {
@@ -101,7 +102,7 @@ static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, i
 
 /* One phase of one depth slice: the rows of the band, those above and below the picture included. */
 static void load_slice(const cconv_plan *plan, const cconv_task *task, const char *slice, int64_t qh, const span *at,
-                       char *out)
+                       char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t pitch = plan->row_pitch * (int64_t)cconv_type_size(d->compute), s = d->stride[1];
@@ -111,7 +112,8 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
     int64_t r;
     if (bottom > top)
         load_rows(plan, slice + (start + top * s) * d->input_stride[3], step_of(d->input_stride[3], s, bottom - top), bottom - top, at,
-                  out + top * pitch);
+                  out + top * pitch, fresh);
+    if (d->border == CCONV_CONSTANT && !fresh) return;
     for (r = 0; r < rows; r++) {
         int64_t h;
         if (r == top) r = bottom;
@@ -120,11 +122,11 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
         if (h < 0)
             fill(plan, out + r * pitch, 1, at->count);
         else
-            load_rows(plan, slice + h * d->input_stride[3], 0, 1, at, out + r * pitch);
+            load_rows(plan, slice + h * d->input_stride[3], 0, 1, at, out + r * pitch, fresh);
     }
 }
 
-void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane)
+void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(d->compute);
@@ -140,7 +142,8 @@ void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char
             const char *slice = depth < 0 ? NULL : channel + depth * d->input_stride[2];
             for (qh = 0; qh < plan->phases[1]; qh++)
                 load_slice(plan, task, slice, qh, &at,
-                           plane + ((kd * plan->phases[1] + qh) * plan->phases[2] + qw) * slice_bytes);
+                           plane + ((kd * plan->phases[1] + qh) * plan->phases[2] + qw) * slice_bytes,
+                           fresh);
         }
     }
 }

@@ -3,11 +3,15 @@
  * From a descriptor to a plan: everything is checked, an algorithm chosen, the work cut into tasks and
  * the memory counted.  A pure function of the descriptor; nothing is read or written elsewhere.
  *
- * A task is one sample, group, output depth, band of output rows and columns, and block of output
- * channels.  Its workspace:
+ * A task is one sample, group (or several small ones), output depth, band of output rows and columns, and
+ * block of output channels.  The workspace:
+ *     tables   where taps lie in the planes
  *     planes   the input of a block of channels, padded, by phases of the stride
- *     panel    the same once more without gaps between rows (taps, narrow pictures)
+ *     panel    the same once more without gaps between rows
+ *     ordered  the weights of a block of taps in the order of their use
+ *     bias     of the task's channels
  *     sums     the results of the band
+ *     turned   the same, a row of positions for each channel
  */
 #include "impl.h"
 
@@ -17,12 +21,17 @@
 #define LARGEST ((int64_t)1 << 61)      /* of a size with its borders: sums of three do not overflow */
 #define MEMORY ((int64_t)1 << 56)       /* values of an array or a workspace */
 
+/* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane. */
+static const double STORED_SUM = 6, TURNED_SUM = 12, PANEL_LOAD = 8;
+
 enum {
     SUMS_VALUES = 1 << 16,              /* of a task, so that sums and planes stay in an L2 cache */
     PLANE_VALUES = 1 << 15,
-    PANEL_POSITIONS = 256,
     BAND_POSITIONS = 448,
     BAND_COLUMNS = 4096,
+    OUTPUTS = 512,                      /* channels of a task, so that a block of their weights stays there too */
+    GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
+    FEW_USES = 4,                       /* tasks that share weights: fewer put them in order themselves */
     WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
 };
 
@@ -51,7 +60,7 @@ static cconv_status check(cconv_plan *plan)
         return CCONV_ERROR_TYPE;
     if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
     if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
-    if ((unsigned)d->algorithm >= CCONV_ALGORITHMS) return CCONV_ERROR_ALGORITHM;
+    if ((unsigned)d->algorithm >= CCONV_ALGORITHMS || (unsigned)d->weights > CCONV_WEIGHTS_EITHER) return CCONV_ERROR_ALGORITHM;
     if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1
         || d->out_channels > LARGEST || d->interleave < 1 || !(d->low <= d->high))
         return CCONV_ERROR_SIZE;
@@ -106,50 +115,88 @@ static void phases(cconv_plan *plan)
     }
 }
 
+static int64_t kernel_of(const cconv_desc *d) { return d->kernel[0] * d->kernel[1] * d->kernel[2]; }
+
+/* How `taps` uses its vectors: what each way takes for one multiplication, the multiplications of empty
+ * lanes included; loads and stores are counted in multiplications that they take the time of. */
+static int choose_form(const cconv_plan *plan)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t lanes = kernels->lanes, outputs = plan->desc.out_channels / plan->desc.groups;
+    const int64_t columns = least(plan->output[2], BAND_COLUMNS / 8);
+    const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
+    const double scalars = (double)parts(columns, parts(columns, kernels->tile));
+    double cost[4], loads;
+    int form, best = 0;
+    cost[ALONG_ROWS] = (double)up(columns, lanes) / (double)columns;
+    cost[ALONG_GAPS] = 1 + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
+    cost[ALONG_PANEL] = gaps > 0 ? 1 + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
+    loads = (4 + (double)plan->tile / 2) / (2 * (double)plan->tile);
+    for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
+    loads = (2 + scalars / 2) / (2 * scalars);
+    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + TURNED_SUM / taps;
+    for (form = 1; form < 4; form++)
+        if (cost[form] < cost[best]) best = form;
+    return best;
+}
+
+/* Output channels in tiles: as even as can be, or whole vectors. */
+static void tile(cconv_plan *plan)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
+    plan->taps = plan->desc.in_channels / plan->desc.groups * kernel_of(&plan->desc);
+    plan->tiles = parts(outputs, kernels->tile);
+    plan->tile = parts(outputs, plan->tiles);
+    plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - outputs);
+    plan->form = plan->algorithm == CCONV_ROWS ? ALONG_ROWS : choose_form(plan);
+    if (plan->form != ACROSS) return;
+    plan->tile = 2 * kernels->lanes;
+    plan->tiles = plan->larger_tiles = parts(outputs, plan->tile);
+}
+
 /* Bands of rows and columns, such that a task's planes and sums stay in the cache. */
 static void cut(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int rows = plan->algorithm == CCONV_ROWS;
-    const int64_t outputs = d->out_channels / d->groups, channels = d->in_channels / d->groups;
-    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int64_t outputs = d->out_channels / d->groups, channels = d->in_channels / d->groups, kernel = kernel_of(d);
     const int64_t slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
-    const int64_t tiles = plan->tiles;
     const int64_t width = d->compute == CCONV_F32 ? 2 : 1;
     const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
-    const int64_t work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
-                               times(plan->output[1], plan->output[2]));
-    int64_t columns, height, band, row, samples = 1;
+    const int64_t group_work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
+                                     times(plan->output[1], plan->output[2]));
+    int64_t columns, height, band, row, samples = 1, uses;
     int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
 
     plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
+    plan->group_block = rows ? least(d->groups, GROUPS_WORK / group_work + 1) : 1;
     columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 8));
     plan->band[2] = columns;
-    plan->compact = !rows && plan->output[2] <= PANEL_POSITIONS / 2 && kernel > 1
-                    && plan->reach[2] > plan->output[2] / 16 && outputs >= 16;
-    row = columns + (plan->compact ? 0 : plan->reach[2]);
+    row = columns + (plan->form == ALONG_GAPS ? plan->reach[2] : 0);
     height = plan->output[1];
     /* Enough positions for weights that come from memory to be used often; then as many output
      * channels as the cache holds their sums. */
-    band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row)) - plan->reach[1])
-                : parts(plan->compact ? PANEL_POSITIONS : BAND_POSITIONS, row);
-    if (plan->compact) band = most(1, PANEL_POSITIONS / row);
+    band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row + plan->reach[2])) - plan->reach[1])
+                : parts(BAND_POSITIONS, row);
     band = least(band, height);
-    if (work >= WORTH_SHARING) {
+    if (group_work >= WORTH_SHARING) {
         samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
-        if (samples < 4 && parts(height, band) < 4 / samples && times(parts(height, 4), row) >= (rows ? 1 : PANEL_POSITIONS))
+        if (samples < 4 && parts(height, band) < 4 / samples && times(parts(height, 4), row) >= (rows ? 1 : BAND_POSITIONS / 2))
             band = parts(height, 4);
     }
-    plan->out_blocks = parts(times(outputs, times(band, row)), sums);
-    if (work >= WORTH_SHARING && times(times(samples, parts(height, band)), plan->out_blocks) < 2) plan->out_blocks = 2;
-    plan->out_blocks = least(plan->out_blocks, tiles);
+    plan->out_blocks = most(parts(times(outputs, times(band, row)), sums), parts(outputs, OUTPUTS));
+    if (group_work >= WORTH_SHARING && times(times(samples, parts(height, band)), plan->out_blocks) < 2) plan->out_blocks = 2;
+    plan->out_blocks = least(plan->out_blocks, plan->tiles);
     plan->band[0] = 1;
     plan->band[1] = parts(height, parts(height, band));
     if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));
     plan->bands[0] = plan->output[0];
     plan->bands[1] = parts(height, plan->band[1]);
     plan->bands[2] = parts(plan->output[2], plan->band[2]);
-    plan->tasks = d->batch * d->groups * plan->out_blocks * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    uses = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    plan->tasks = uses * parts(d->groups, plan->group_block) * plan->out_blocks;
+    plan->prepacked = d->weights == CCONV_WEIGHTS_PACKED || (d->weights == CCONV_WEIGHTS_EITHER && !rows && uses > FEW_USES);
 }
 
 /* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
@@ -158,7 +205,7 @@ static void in_place(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    int a, whole = 1;
+    int a, lies, whole = 1;
     for (a = 1; a < 4; a++) whole &= d->input_stride[a] % size == 0;
     for (a = 0; a < 3; a++) {
         whole &= times(d->kernel[a] - 1, d->dilation[a]) < d->input[a];     /* else no output is free of the border */
@@ -167,24 +214,36 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1
                           && plan->channel_block == d->in_channels / d->groups;
-    plan->write_in_place = d->output_type == d->compute && d->output_stride[4] == size && d->output_stride[3] % size == 0
-                           && d->output_stride[1] % size == 0 && d->divisor == 1 && d->low == -INFINITY
-                           && d->high == INFINITY
-                           && (plan->algorithm == CCONV_ROWS || plan->by_rows || plan->band[1] == 1
-                               || (plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size));
+    lies = d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
+           && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
+    plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
+    if (plan->form == ACROSS)
+        plan->write_in_place = lies && d->output_stride[1] == size;
+    else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
+        plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
+}
+
+/* What pack and run ask about the weights. */
+static void weights(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t *k = d->kernel, *stride = d->weight_stride;
+    int a;
+    plan->dense_weights = (k[1] == 1 || stride[3] == times(k[2], stride[4])) && (k[0] == 1 || stride[2] == times(k[1] * k[2], stride[4]))
+                          && (d->in_channels == d->groups || stride[1] == times(k[0] * k[1] * k[2], stride[4]));
+    for (a = 0; a < 3; a++)
+        plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && d->before[a] + d->after[a] > 0;
 }
 
 static cconv_status measure(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int rows = plan->algorithm == CCONV_ROWS;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const int64_t channels = d->in_channels / d->groups;
-    int64_t at = 0, positions, held;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    const int64_t outputs = d->out_channels / d->groups;
+    int64_t at = 0, positions, values;
 
-    plan->taps = channels * kernel;
-    plan->columns = plan->channel_block * kernel;
+    plan->columns = plan->channel_block * kernel_of(d);
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     plan->row_pitch = plan->band[2] + plan->reach[2];
     if (rows) {     /* whole vectors, and rows that do not fall on the same line of a cache */
@@ -194,21 +253,29 @@ static cconv_status measure(cconv_plan *plan)
     plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
     if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
-    /* A tap tile goes over the gaps between rows, or ends with every row, whichever wastes less. */
-    plan->by_rows = !rows && !plan->compact && up(plan->band[2], cconv_of_type(plan)->lanes) <= plan->row_pitch;
-    plan->sums_pitch = rows || plan->by_rows ? up(plan->band[2], 16) + SLACK / 2 : plan->compact ? plan->band[2] : plan->row_pitch;
+    plan->sums_pitch = plan->form == ALONG_ROWS ? up(plan->band[2], 16) + SLACK / 2
+                     : plan->form == ALONG_GAPS ? plan->row_pitch : plan->band[2];
     positions = plan->band[1] * plan->sums_pitch;
-    plan->sums_plane = up(positions, 16) + SLACK / 2;
-    held = least(plan->columns, BLOCK_TAPS);
+    plan->sums_plane = plan->form == ACROSS ? plan->out_block + 16 : up(positions, 16) + SLACK / 2;
 
-    plan->table_bytes = (size_t)up(5 * plan->columns * (int64_t)sizeof(ptrdiff_t) + 16 * (int64_t)sizeof(int64_t), 64);
-    plan->packed_bytes = plan->table_bytes + (size_t)(d->out_channels * plan->taps * size);
-    plan->planes_at = 0;
-    at = up((plan->channel_block * plan->plane + SLACK) * size, 64);
+    /* Values of padding behind everything that is read or written by whole vectors. */
+    plan->packed_bytes = (size_t)up((d->groups * up(outputs, plan->form == ACROSS ? lanes : 1) * plan->taps + SLACK) * size, 64) + 64;
+    plan->tables_at = plan->packed_bytes - 64;
+    values = rows ? 5 * plan->columns + 16 : plan->columns + 3 * BLOCK_TAPS;
+    if (rows) plan->packed_bytes += (size_t)(values * (int64_t)sizeof(int64_t));
+    at = up(values * (int64_t)sizeof(int64_t), 64);
+    plan->planes_at = (size_t)at;
+    at += up((plan->channel_block * plan->plane + SLACK) * size, 64);
     plan->panel_at = (size_t)at;
-    if (plan->compact) at = up(at + (held * plan->sums_plane + SLACK) * size + BLOCK_TAPS * (int64_t)sizeof(ptrdiff_t), 64);
+    if (plan->form == ALONG_PANEL) at += up((least(plan->columns, BLOCK_TAPS) * plan->sums_plane + SLACK) * size, 64);
+    plan->ordered_at = (size_t)at;
+    at += up((rows ? plan->columns : plan->prepacked ? 0 : BLOCK_TAPS * plan->out_block + SLACK) * size, 64);
+    plan->bias_at = (size_t)at;
+    if (plan->form == ACROSS) at += up((plan->sums_plane + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
-    at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
+    at += up(((plan->form == ACROSS ? positions : plan->out_block) * plan->sums_plane + SLACK) * size, 64);
+    plan->turned_at = (size_t)at;
+    if (plan->form == ACROSS) at += up((positions * plan->out_block + SLACK) * size, 64);
     plan->workspace_bytes = (size_t)at + 64;
     return CCONV_OK;
 }
@@ -225,35 +292,30 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     status = check(plan);
     if (status != CCONV_OK) return status;
     plan->algorithm = choose(plan);
-    plan->tiles = parts(desc->out_channels / desc->groups, cconv_of_type(plan)->tile);
-    plan->tile = parts(desc->out_channels / desc->groups, plan->tiles);
-    plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - desc->out_channels / desc->groups);
     phases(plan);
+    tile(plan);
     cut(plan);
+    weights(plan);
     status = measure(plan);
     in_place(plan);
     return status;
 }
 
-cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed, int *finite)
+/* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
+static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 63) & ~(uintptr_t)63); }
+
+cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed)
 {
-    int all;
     if (!plan || !weight || !packed) return CCONV_ERROR_ARGUMENT;
-    if (plan->algorithm == CCONV_ROWS) {
-        cconv_rows_tables(plan, (ptrdiff_t *)packed);
-        all = cconv_rows_pack(plan, (const char *)weight, (char *)packed + plan->table_bytes);
-    } else {
-        cconv_taps_tables(plan, (ptrdiff_t *)packed);
-        all = cconv_taps_pack(plan, (const char *)weight, (char *)packed + plan->table_bytes);
-    }
-    if (finite) *finite = all;
-    return CCONV_OK;
+    return (plan->algorithm == CCONV_ROWS ? cconv_rows_pack : cconv_taps_pack)(plan, (const char *)weight, aligned(packed))
+               ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
 /* The task-th task; output channels fastest, so that workers side by side read the same planes. */
 static cconv_task task_at(const cconv_plan *plan, int64_t index)
 {
     const int64_t block = index % plan->out_blocks;
+    int64_t blocks;
     cconv_task task;
     int a;
     index /= plan->out_blocks;
@@ -267,26 +329,28 @@ static cconv_task task_at(const cconv_plan *plan, int64_t index)
         index /= plan->bands[a];
     }
     task.od = task.first[0];
-    task.group = index % plan->desc.groups;
-    task.n = index / plan->desc.groups;
+    blocks = parts(plan->desc.groups, plan->group_block);
+    task.group = index % blocks * plan->group_block;
+    task.group_count = least(plan->group_block, plan->desc.groups - task.group);
+    task.n = index / blocks;
     return task;
 }
 
-cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *packed,
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
                        const void *bias, void *output, void *workspace)
 {
+    const char *from = plan && plan->prepacked ? aligned(weights) : (const char *)weights;
+    const int rows = plan && plan->algorithm == CCONV_ROWS;
+    char *work = aligned(workspace);
     int64_t index;
-    char *work;
     if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
-    if (!input || !packed || !output || !workspace) return CCONV_ERROR_ARGUMENT;
-    work = (char *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
+    if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
+    (rows ? cconv_rows_tables : cconv_taps_tables)(plan, work);
     for (index = first; index < last; index++) {
         const cconv_task task = task_at(plan, index);
-        if (plan->algorithm == CCONV_ROWS)
-            cconv_rows_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work, (char *)output);
-        else
-            cconv_taps_run(plan, &task, (const char *)input, (const char *)packed, (const char *)bias, work, (char *)output);
+        if (!(rows ? cconv_rows_run : cconv_taps_run)(plan, &task, (const char *)input, from, (const char *)bias, work, (char *)output))
+            return CCONV_ERROR_WEIGHTS;
     }
     return CCONV_OK;
 }
@@ -306,6 +370,7 @@ const char *cconv_strerror(cconv_status status)
     case CCONV_ERROR_ALGORITHM: return "the algorithm is unknown or cannot serve";
     case CCONV_ERROR_ISA: return "the instruction set is unknown or not supported here";
     case CCONV_ERROR_ARGUMENT: return "a pointer is NULL or a range is outside the tasks";
+    case CCONV_ERROR_WEIGHTS: return "weights are not finite and must not be multiplied by a border of zeros";
     }
     return "unknown status";
 }

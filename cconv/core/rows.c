@@ -8,7 +8,8 @@
  * are as far apart as the taps.  Columns are in the order of their length, so that a kernel can run
  * over those of one length without asking.
  *
- * Packed: for each output channel and block of input channels the weights of all columns, in order.
+ * Weights in order: for each output channel and block of input channels those of all columns; packed, the
+ * tables that say where each lies come behind them.
  */
 #include "impl.h"
 
@@ -89,59 +90,50 @@ typedef struct table {
     const ptrdiff_t *offset, *place, *weight;
 } table;
 
-static table table_at(const cconv_plan *plan, const void *packed, int left_over)
+static table table_at(const cconv_plan *plan, const void *work, int left_over)
 {
     table t;
-    t.count = (const int64_t *)packed + (left_over ? 8 : 0);
-    t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + (left_over ? plan->columns : 0);
-    t.place = (const ptrdiff_t *)(const void *)((const int64_t *)packed + 16) + 2 * plan->columns;
+    t.count = (const int64_t *)work + (left_over ? 8 : 0);
+    t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)work + 16) + (left_over ? plan->columns : 0);
+    t.place = (const ptrdiff_t *)(const void *)((const int64_t *)work + 16) + 2 * plan->columns;
     t.weight = t.place + (left_over ? 2 : 1) * plan->columns;
     return t;
 }
 
-void cconv_rows_tables(const cconv_plan *plan, ptrdiff_t *packed)
+void cconv_rows_tables(const cconv_plan *plan, char *work)
 {
     const int64_t channels = plan->desc.in_channels / plan->desc.groups;
     int left_over;
     for (left_over = 0; left_over < 2; left_over++) {
         const int64_t count = left_over ? channels % plan->channel_block : plan->channel_block;
-        const table t = table_at(plan, packed, left_over);
-        ptrdiff_t *next = (ptrdiff_t *)t.offset;
+        const table t = table_at(plan, work, left_over);
+        ptrdiff_t *offset = (ptrdiff_t *)t.offset, *place = (ptrdiff_t *)t.place, *weight = (ptrdiff_t *)t.weight;
         int64_t *counts = (int64_t *)t.count;
         int length;
         counts[0] = 0;
-        for (length = 1; length <= MAX_CLASS; length++)
-            counts[length] = each_column(plan, count, length, note_offset, &next);
-        next = (ptrdiff_t *)t.place;
-        for (length = 1; length <= MAX_CLASS && plan->read_in_place && !left_over; length++)
-            each_column(plan, count, length, note_place, &next);
-        next = (ptrdiff_t *)t.weight;
-        for (length = 1; length <= MAX_CLASS; length++) each_column(plan, count, length, note_weight, &next);
+        for (length = 1; length <= MAX_CLASS; length++) {
+            counts[length] = each_column(plan, count, length, note_offset, &offset);
+            if (plan->read_in_place && !left_over) each_column(plan, count, length, note_place, &place);
+            each_column(plan, count, length, note_weight, &weight);
+        }
     }
 }
+
 
 /* n weights, gathered; returns whether all are finite. */
 static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *from, int64_t n, char *out)
 {
     const cconv_desc *d = &plan->desc;
     cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    int finite = 1;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
     int64_t t;
-    if (d->compute == CCONV_F32) {
+    if (d->compute == CCONV_F32 && d->weight_type == CCONV_F32) {
         float *y = (float *)(void *)out;
-        for (t = 0; t < n; t++) {
-            if (d->weight_type == CCONV_F32) y[t] = *(const float *)(const void *)(weight + from[t]);
-            else load(weight + from[t], 0, 0, y + t, 0, 1, 1);
-            finite &= y[t] - y[t] == 0;
-        }
+        for (t = 0; t < n; t++) y[t] = *(const float *)(const void *)(weight + from[t]);
     } else {
-        double *y = (double *)(void *)out;
-        for (t = 0; t < n; t++) {
-            load(weight + from[t], 0, 0, y + t, 0, 1, 1);
-            finite &= y[t] - y[t] == 0;
-        }
+        for (t = 0; t < n; t++) load(weight + from[t], 0, 0, out + t * size, 0, 1, 1);
     }
-    return finite;
+    return !plan->must_be_finite || cconv_of_type(plan)->finite(out, n);
 }
 
 int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
@@ -149,29 +141,30 @@ int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    char *tables = packed + plan->tables_at;
     int finite = 1;
     int64_t o, c;
+    cconv_rows_tables(plan, tables);
     for (o = 0; o < d->out_channels; o++)
         for (c = 0; c < channels; c += plan->channel_block) {
             const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
-            const table t = table_at(plan, packed - plan->table_bytes, count < plan->channel_block);
+            const table t = table_at(plan, tables, count < plan->channel_block);
             finite &= gather(plan, weight + o * d->weight_stride[0] + c * d->weight_stride[1], t.weight, count * kernel,
                              packed + (o * plan->taps + c * kernel) * size);
         }
     return finite;
 }
 
-/* Where a band is read and written.  Columns from `inside` to `outside` are read from the input, the
- * others from planes; columns before `tail` are written to the output, the others to the sums. */
+/* Where a band is read and written.  Positions inside `rows` x `columns` are read from the input, the others
+ * from planes. */
 typedef struct band {
     const char *planes, *input;
     ptrdiff_t input_step;
-    int64_t inside, outside, tail;
-    char *sums, *output;
-    ptrdiff_t output_step;
+    int64_t rows[2], columns[2];
+    char *out;
+    ptrdiff_t out_step;
+    int in_place;               /* `out` is the output, of which not a value too many may be written */
 } band;
-
-enum { TILE_VECTORS = 2 };      /* columns of a tile wherever there are so many */
 
 /* One block of columns over all positions of one output channel. */
 static void run_block(const cconv_plan *plan, const cconv_task *task, const band *at, const ptrdiff_t *offsets,
@@ -183,18 +176,19 @@ static void run_block(const cconv_plan *plan, const cconv_task *task, const band
     for (phase = 0; phase < step && phase < task->size[1]; phase++)
         for (r = phase; r < task->size[1];) {
             const int64_t left = (task->size[1] - r + step - 1) / step;
-            int height = 3;
+            const int rows_inside = r >= at->rows[0] && r < at->rows[1];
+            int height = HEIGHTS - 1;
             while (!kernels->rows[height][0] || (int64_t)1 << height > left) height--;
             for (j = 0; j < task->size[2];) {
-                const int from_input = j >= at->inside && j < at->outside, to_output = j < at->tail;
-                const ptrdiff_t x_pitch = from_input ? at->input_step : (ptrdiff_t)plan->row_pitch;
-                const ptrdiff_t y_pitch = to_output ? at->output_step : (ptrdiff_t)plan->sums_pitch;
-                int width = 1;
-                if (lanes >= task->size[2] - j || !kernels->rows[height][1]) width = 0;
-                kernels->rows[height][width]((from_input ? at->input : at->planes) + (r * x_pitch + j) * size, step * x_pitch,
-                                             from_input ? places : offsets, count, w, start,
-                                             (to_output ? at->output : at->sums) + (r * y_pitch + j) * size, step * y_pitch);
-                j += lanes << width;
+                const int inside = rows_inside && j >= at->columns[0] && j < at->columns[1];
+                const int64_t end = inside ? at->columns[1] : rows_inside && j < at->columns[0] ? at->columns[0] : task->size[2];
+                const int wide = end - j > lanes;
+                const int64_t most = lanes << wide, valid = end - j < most ? end - j : most;
+                const ptrdiff_t pitch = inside ? at->input_step : (ptrdiff_t)plan->row_pitch;
+                kernels->rows[height][wide]((inside ? at->input : at->planes) + (r * pitch + j) * size, step * pitch,
+                                            inside ? places : offsets, count, w, start, at->out + (r * at->out_step + j) * size,
+                                            step * at->out_step, at->in_place ? valid - lanes * wide : lanes);
+                j += valid;
             }
             r += step << height;
         }
@@ -208,6 +202,10 @@ static void run_columns(const cconv_plan *plan, const cconv_task *task, const ba
     const ptrdiff_t *offsets = t->offset, *places = t->place;
     int64_t left[MAX_CLASS + 1], count[MAX_CLASS + 1];
     int length = 1, i;
+    if (plan->columns <= BLOCK_TAPS) {
+        run_block(plan, task, at, offsets, places, t->count, w, start);
+        return;
+    }
     for (i = 0; i <= MAX_CLASS; i++) left[i] = t->count[i];
     while (length <= MAX_CLASS) {
         int64_t taps = 0, columns = 0;
@@ -230,72 +228,94 @@ static void run_columns(const cconv_plan *plan, const cconv_task *task, const ba
     }
 }
 
-static void load_columns(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t count, char *planes,
-                         int64_t first, int64_t last)
+/* The planes of a rectangle of the band's positions. */
+static void load_part(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int64_t row, int64_t last_row,
+                      int64_t column, int64_t last_column, int fresh)
 {
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     cconv_task part = *task;
-    int64_t b;
-    part.first[2] += first;
-    part.size[2] = last - first;
-    for (b = 0; b < count && last > first; b++)
-        cconv_load_plane(plan, &part, channel + b * plan->desc.input_stride[1], planes + (b * plan->plane + first) * size);
+    if (last_row <= row || last_column <= column) return;
+    part.first[1] += row;
+    part.size[1] = last_row - row;
+    part.first[2] += column;
+    part.size[2] = last_column - column;
+    cconv_load_plane(plan, &part, channel, plane + (row * plan->row_pitch + column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
 }
 
-/* The columns that can be read from the input: whole tiles that no border and no end of a row touches. */
-static void find_inside(const cconv_plan *plan, const cconv_task *task, const char *channel, band *at)
+static void load(const cconv_plan *plan, const cconv_task *task, const band *at, const char *channel, char *plane, int fresh)
 {
-    const cconv_desc *d = &plan->desc;
-    const int64_t tile = cconv_of_type(plan)->lanes * TILE_VECTORS, size = (int64_t)cconv_type_size(d->compute);
-    const int64_t depth = task->od * d->stride[0] - d->before[0], row = task->first[1] - d->before[1];
-    const int64_t column = task->first[2] - d->before[2];
-    at->inside = at->outside = 0;
-    if (!plan->read_in_place || depth < 0 || depth + (d->kernel[0] - 1) * d->dilation[0] >= d->input[0] || row < 0
-        || row + task->size[1] + plan->reach[1] > d->input[1])
-        return;
-    at->inside = column < 0 ? (-column + tile - 1) / tile * tile : 0;
-    at->outside = (task->size[2] < d->input[2] - plan->reach[2] - column ? task->size[2]
-                                                                        : d->input[2] - plan->reach[2] - column) / tile * tile;
-    if (at->outside <= at->inside) {
-        at->inside = at->outside = 0;
+    const int64_t height = task->size[1], width = task->size[2];
+    if (at->rows[1] <= at->rows[0]) {
+        cconv_load_plane(plan, task, channel, plane, fresh);
         return;
     }
-    at->input = channel + depth * d->input_stride[2] + row * d->input_stride[3] + column * size;
+    load_part(plan, task, channel, plane, 0, at->rows[0], 0, width, fresh);
+    load_part(plan, task, channel, plane, at->rows[0], at->rows[1], 0, at->columns[0], fresh);
+    load_part(plan, task, channel, plane, at->rows[0], at->rows[1], at->columns[1], width, fresh);
+    load_part(plan, task, channel, plane, at->rows[1], height, 0, width, fresh);
+}
+
+/* Which of `count` positions, the first at coordinate `first`, see nothing but the picture of n: whole multiples of
+ * `unit`, but for the last if it ends them all. */
+static void find_inside(int64_t first, int64_t count, int64_t reach, int64_t n, int64_t unit, int64_t inside[2])
+{
+    const int64_t end = n - reach - first;
+    inside[0] = first < 0 ? (unit - 1 - first) / unit * unit : 0;
+    inside[1] = end >= count ? count : end / unit * unit;
+}
+
+static void find_places(const cconv_plan *plan, const cconv_task *task, band *at)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    const int64_t depth = task->od * d->stride[0] - d->before[0], row = task->first[1] - d->before[1];
+    const int64_t column = task->first[2] - d->before[2];
+    at->rows[0] = at->rows[1] = 0;
+    if (!plan->read_in_place || depth < 0 || depth + (d->kernel[0] - 1) * d->dilation[0] >= d->input[0]) return;
+    find_inside(row, task->size[1], plan->reach[1], d->input[1], step_of(plan) << (HEIGHTS - 1), at->rows);
+    find_inside(column, task->size[2] / lanes * lanes, plan->reach[2], d->input[2], lanes, at->columns);
+    if (at->columns[1] <= at->columns[0]) at->rows[1] = at->rows[0];
     at->input_step = (ptrdiff_t)(d->input_stride[3] / size);
 }
 
-void cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                    const char *bias, char *work, char *output)
+int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
+                   const char *bias, char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const int64_t tile = cconv_of_type(plan)->lanes * TILE_VECTORS;
-    char *planes = work + plan->planes_at;
-    cconv_task tail = *task;
-    int64_t c, o;
+    const int64_t from = (task->od * d->stride[0] - d->before[0]) * d->input_stride[2] + (task->first[1] - d->before[1]) * d->input_stride[3]
+                         + (task->first[2] - d->before[2]) * d->input_stride[4];
+    char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
+    cconv_task part = *task;
+    int64_t c, o, i;
     band at;
-    at.input = at.planes = planes;
-    at.input_step = 0;
-    at.output_step = (ptrdiff_t)(d->output_stride[3] / size);
-    at.tail = plan->write_in_place ? task->size[2] / tile * tile : 0;
-    for (c = 0; c < channels; c += plan->channel_block) {
-        const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
-        const table t = table_at(plan, packed, held < plan->channel_block);
-        const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
-        find_inside(plan, task, channel, &at);
-        load_columns(plan, task, channel, held, planes, 0, at.inside);
-        load_columns(plan, task, channel, held, planes, at.outside, task->size[2]);
-        for (o = 0; o < task->out_count; o++) {
-            const int64_t out = task->group * (d->out_channels / d->groups) + task->out_first + o;
-            const char *w = packed + plan->table_bytes + (out * plan->taps + c * kernel) * size;
-            at.sums = work + plan->sums_at + o * plan->sums_plane * size;
-            at.output = output + task->n * d->output_stride[0] + out * d->output_stride[1] + task->od * d->output_stride[2]
-                        + task->first[1] * d->output_stride[3] + task->first[2] * d->output_stride[4];
-            run_columns(plan, task, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
+    at.planes = planes;
+    at.in_place = plan->write_in_place;
+    at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
+    find_places(plan, task, &at);
+    for (; part.group < task->group + task->group_count; part.group++) {
+        for (c = 0; c < channels; c += plan->channel_block) {
+            const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+            const table t = table_at(plan, work, held < plan->channel_block);
+            const char *channel = input + part.n * d->input_stride[0] + (part.group * channels + c) * d->input_stride[1];
+            for (i = 0; i < held; i++)
+                load(plan, &part, &at, channel + i * d->input_stride[1], planes + i * plan->plane * size,
+                     part.group == task->group && c == 0);
+            at.input = at.rows[1] > at.rows[0] ? channel + from : NULL;
+            for (o = 0; o < part.out_count; o++) {
+                const int64_t out = part.group * (d->out_channels / d->groups) + part.out_first + o;
+                const char *w = weights + (out * plan->taps + c * kernel) * size;
+                if (!plan->prepacked) {
+                    w = ordered;
+                    if (!gather(plan, weights + out * d->weight_stride[0] + c * d->weight_stride[1], t.weight, held * kernel, ordered)) return 0;
+                }
+                at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]
+                                              : work + plan->sums_at + o * plan->sums_plane * size;
+                run_columns(plan, &part, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
+            }
         }
+        if (!plan->write_in_place)
+            cconv_store_band(plan, &part, work + plan->sums_at, plan->sums_pitch, plan->sums_plane, bias, output);
     }
-    tail.first[2] += at.tail;
-    tail.size[2] -= at.tail;
-    cconv_store_band(plan, &tail, work + plan->sums_at + at.tail * size, bias, output);
+    return 1;
 }

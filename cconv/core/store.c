@@ -4,7 +4,8 @@
  */
 #include "impl.h"
 
-void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, const char *bias, char *output)
+void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
+                      const char *bias, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
@@ -12,15 +13,12 @@ void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char
     int64_t o;
     for (o = 0; o < task->out_count; o++) {
         const int64_t channel = task->group * (d->out_channels / d->groups) + task->out_first + o;
-        const char *from = sums + o * plan->sums_plane * size;
-        char *to = output + task->n * d->output_stride[0] + channel * d->output_stride[1]
-                   + task->od * d->output_stride[2] + task->first[1] * d->output_stride[3]
-                   + task->first[2] * d->output_stride[4];
+        char *to = output + cconv_output_at(plan, task) + o * d->output_stride[1];
         double after = 0;       /* a bias that the divisor must not touch */
         if (bias && d->divisor != 1)
             after = d->compute == CCONV_F32 ? (double)((const float *)(const void *)bias)[channel]
                                             : ((const double *)(const void *)bias)[channel];
-        store(from, (ptrdiff_t)plan->sums_pitch, to, (ptrdiff_t)d->output_stride[3], (ptrdiff_t)d->output_stride[4],
+        store(sums + o * plane * size, (ptrdiff_t)pitch, to, (ptrdiff_t)d->output_stride[3], (ptrdiff_t)d->output_stride[4],
               task->size[1], task->size[2], d->divisor, after, d->low, d->high);
     }
 }

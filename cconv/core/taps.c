@@ -1,21 +1,55 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * taps: many output channels at once.  A register tile of output channels x vectors of positions runs
- * over the taps; the positions of a band are one line that goes on from row to row, gaps included.
- * Where the gaps waste more than a copy costs, a panel without them is made first.
+ * taps: many output channels at once.  A register tile of scalars x vectors runs over the taps, by
+ * blocks of BLOCK_TAPS.  Either the vectors run along the positions and the scalars are the weights of
+ * a few output channels, or, on narrow pictures, the vectors run across the output channels and the
+ * scalars are a few positions of a row (plan->form, chosen in plan.c).
  *
- * Packed weights: for each group and tile of M output channels, [tap][M]; taps in the order of
+ * Weights in order: for each group and tile of output channels [tap][pitch], taps in the order of
  * (channel, kd, kh, kw).
  */
 #include "impl.h"
 
+#include <string.h>
+
 static const double no_bias[MAX_TILE];
 
-/* Where each tap of a channel block begins in the planes. */
-void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets)
+enum { TURNED = 32 };       /* taps and output channels that are put in order at a time */
+
+typedef struct tables {
+    ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
+    ptrdiff_t *panel;           /* the same in a panel */
+    ptrdiff_t *weight[2];       /* and in the weights, for each of the two pitches of tiles */
+} tables;
+
+static tables tables_of(const cconv_plan *plan, char *work)
+{
+    tables t;
+    t.offset = (ptrdiff_t *)(void *)work;
+    t.panel = t.offset + plan->columns;
+    t.weight[0] = t.panel + BLOCK_TAPS;
+    t.weight[1] = t.weight[0] + BLOCK_TAPS;
+    return t;
+}
+
+static int64_t count_of(const cconv_plan *plan, int64_t tile)
+{
+    return cconv_tile_first(plan, tile + 1) - cconv_tile_first(plan, tile);
+}
+
+/* How many weights of a tap lie side by side: the tile's, and up to a whole vector of them. */
+static int64_t pitch_of(const cconv_plan *plan, int64_t count)
+{
+    const int64_t lanes = cconv_of_type(plan)->lanes;
+    return plan->form == ACROSS ? (count + lanes - 1) / lanes * lanes : count;
+}
+
+void cconv_taps_tables(const cconv_plan *plan, char *work)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t rows = plan->band[1] + plan->reach[1];
+    const int64_t rows = plan->band[1] + plan->reach[1], lanes = cconv_of_type(plan)->lanes;
+    const tables to = tables_of(plan, work);
+    ptrdiff_t *offset = to.offset;
     int64_t c, kd, kh, kw;
     for (c = 0; c < plan->channel_block; c++)
         for (kd = 0; kd < d->kernel[0]; kd++)
@@ -23,12 +57,15 @@ void cconv_taps_tables(const cconv_plan *plan, ptrdiff_t *offsets)
                 for (kw = 0; kw < d->kernel[2]; kw++) {
                     const int64_t slice = (kd * plan->phases[1] + cconv_phase(plan, 1, kh)) * plan->phases[2]
                                           + cconv_phase(plan, 2, kw);
-                    *offsets++ = (ptrdiff_t)(c * plan->plane + (slice * rows + cconv_entry(plan, 1, kh)) * plan->row_pitch
-                                             + cconv_entry(plan, 2, kw));
+                    *offset++ = (ptrdiff_t)(c * plan->plane + (slice * rows + cconv_entry(plan, 1, kh)) * plan->row_pitch
+                                            + cconv_entry(plan, 2, kw));
                 }
+    for (c = 0; c < BLOCK_TAPS; c++) {
+        to.panel[c] = (ptrdiff_t)(c * plan->sums_plane);
+        to.weight[0][c] = (ptrdiff_t)(c * plan->tile);
+        to.weight[1][c] = (ptrdiff_t)(c * (plan->form == ACROSS ? lanes : plan->tile - 1));
+    }
 }
-
-enum { WOVEN = 128 };       /* taps of a tile that are put in order at a time */
 
 /* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
 static void read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
@@ -36,10 +73,8 @@ static void read_taps(const cconv_plan *plan, const char *weight, int64_t first,
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->weight_stride, *k = d->kernel;
     cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    const int dense = (k[1] == 1 || stride[3] == k[2] * stride[4]) && (k[0] == 1 || stride[2] == k[1] * k[2] * stride[4])
-                      && (d->in_channels == d->groups || stride[1] == k[0] * k[1] * k[2] * stride[4]);
     int64_t t;
-    if (dense) {
+    if (plan->dense_weights) {
         load(weight + first * stride[4], 0, (ptrdiff_t)stride[4], out, 0, 1, n);
         return;
     }
@@ -48,134 +83,221 @@ static void read_taps(const cconv_plan *plan, const char *weight, int64_t first,
                  + t % k[2] * stride[4], 0, 0, out, 0, 1, 1);
 }
 
-int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
+/* The weights of a tile for taps first to first + n - 1, in order; returns 0 if some must be finite and are not. */
+static int order_weights(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
+                         char *out)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), outputs = d->out_channels / d->groups;
-    double rows[MAX_TILE * WOVEN];
-    int64_t g, tile, m, t;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), count = count_of(plan, tile), pitch = pitch_of(plan, count);
+    const int as_they_lie = plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size
+                            && (count == 1 || d->weight_stride[0] % size == 0);
+    double rows[TURNED * TURNED];
+    int64_t o, t, i;
     int finite = 1;
-    for (g = 0; g < d->groups; g++)
-        for (tile = 0; tile < plan->tiles; tile++) {
-            const int64_t first = g * outputs + cconv_tile_first(plan, tile);
-            const int64_t count = tile < plan->larger_tiles ? plan->tile : plan->tile - 1;
-            for (t = 0; t < plan->taps; t += WOVEN) {
-                const int64_t n = plan->taps - t < WOVEN ? plan->taps - t : WOVEN;
-                for (m = 0; m < count; m++)
-                    read_taps(plan, weight + (first + m) * d->weight_stride[0], t, n, (char *)rows + m * WOVEN * size);
-                finite &= kernels->weave(rows, WOVEN, count, n, packed + (first * plan->taps + t * count) * size);
-            }
+    weight += (group * (d->out_channels / d->groups) + cconv_tile_first(plan, tile)) * d->weight_stride[0];
+    if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
+    for (t = 0; t < n; t += TURNED)
+        for (o = 0; o < count; o += TURNED) {
+            const int64_t taps = n - t < TURNED ? n - t : TURNED, held = count - o < TURNED ? count - o : TURNED;
+            const char *from = as_they_lie ? weight + o * d->weight_stride[0] + (first + t) * size : (const char *)rows;
+            const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : TURNED;
+            for (i = 0; i < held && !as_they_lie; i++)
+                read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
+            for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->finite(from + i * from_pitch * size, taps);
+            kernels->turn(from, (ptrdiff_t)from_pitch, held, taps, out + (t * pitch + o) * size, (ptrdiff_t)pitch);
         }
     return finite;
 }
 
-/* The positions of a band as the tiles see them: lines of `length`, of which those before `tail` are
- * whole tiles and can be written to the output; the others always go to the sums. */
-typedef struct lines {
-    int64_t count, length, tail;
-    const char *x;
-    ptrdiff_t x_pitch;
-    char *sums, *output;
-    ptrdiff_t output_pitch, output_plane;
-} lines;
-
-static lines lines_of(const cconv_plan *plan, const cconv_task *task, char *work, char *output)
+/* Where the weights of a tile begin, in values, among those of `taps` taps of all output channels. */
+static int64_t place_of(const cconv_plan *plan, int64_t group, int64_t tile, int64_t taps)
 {
-    const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    lines l;
-    l.count = plan->by_rows ? task->size[1] : 1;
-    l.length = plan->by_rows ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
-    l.tail = plan->write_in_place ? l.length / cconv_of_type(plan)->lanes * cconv_of_type(plan)->lanes : 0;
-    l.x = work + (plan->compact ? plan->panel_at + BLOCK_TAPS * sizeof(ptrdiff_t) : plan->planes_at);
-    l.x_pitch = (ptrdiff_t)plan->row_pitch;
-    l.sums = work + plan->sums_at;
-    l.output = output + task->n * d->output_stride[0]
-               + (task->group * (d->out_channels / d->groups) + task->out_first) * d->output_stride[1]
-               + task->od * d->output_stride[2] + task->first[1] * d->output_stride[3] + task->first[2] * d->output_stride[4];
-    l.output_pitch = (ptrdiff_t)(d->output_stride[3] / size);
-    l.output_plane = (ptrdiff_t)(d->output_stride[1] / size);
-    return l;
+    return (group * pitch_of(plan, plan->desc.out_channels / plan->desc.groups) + cconv_tile_first(plan, tile)) * taps;
 }
 
-/* One block of taps for all output channels of the task; the last one may write to the output. */
-static void run_block(const cconv_plan *plan, const cconv_task *task, const lines *l, const ptrdiff_t *offsets,
-                      int64_t first_tap, int64_t taps, const char *packed, const char *bias)
-{
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t outputs = plan->desc.out_channels / plan->desc.groups;
-    const int64_t tail = first_tap + taps == plan->taps ? l->tail : 0;
-    const ptrdiff_t sums_plane = (ptrdiff_t)plan->sums_plane;
-    int64_t tile, r, j;
-    for (r = 0; r < l->count; r++)
-        for (j = 0; j < l->length;) {
-            /* All output channels of a few positions: what these read of the planes stays in the L1 cache, and the
-             * weights come in the order in which they lie. */
-            const int to_output = j < tail;
-            const int64_t left = to_output ? tail - j : l->length - j;
-            const int wide = left > 2 * lanes && (!to_output || left >= 4 * lanes) && kernels->taps[plan->tile][2];
-            const int width = wide ? 2 : left > lanes ? 1 : 0;
-            const char *x = l->x + (r * l->x_pitch + j) * size;
-            for (tile = task->tile_first; tile < task->tile_last; tile++) {
-                const int64_t first = cconv_tile_first(plan, tile);
-                const int64_t count = tile < plan->larger_tiles ? plan->tile : plan->tile - 1;
-                const int64_t channel = task->group * outputs + first, o = first - task->out_first;
-                const char *w = packed + (channel * plan->taps + first_tap * count) * size;
-                const char *start = first_tap ? NULL
-                                    : bias && plan->desc.divisor == 1 ? bias + channel * size : (const char *)no_bias;
-                char *sums = l->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
-                char *output = l->output + (o * l->output_plane + r * l->output_pitch + j) * size;
-                kernels->taps[count][width](x, offsets, taps, w, start, sums, sums_plane, to_output ? output : sums,
-                                            to_output ? l->output_plane : sums_plane);
-            }
-            j += lanes << width;
-        }
-}
-
-/* What the tiles left in the sums. */
-static void store_lines(const cconv_plan *plan, const cconv_task *task, const lines *l, const char *bias, char *output)
+int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
 {
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    int64_t o;
-    if (!plan->write_in_place) {
-        cconv_store_band(plan, task, l->sums, bias, output);
-        return;
-    }
-    for (o = 0; o < task->out_count && l->tail < l->length; o++)
-        cconv_of_type(plan)->store[plan->desc.output_type](
-            l->sums + (o * plan->sums_plane + l->tail) * size, (ptrdiff_t)plan->sums_pitch,
-            l->output + (o * l->output_plane + l->tail) * size, l->output_pitch * size, (ptrdiff_t)size, l->count,
-            l->length - l->tail, 1, 0, plan->desc.low, plan->desc.high);
+    int64_t group, tile;
+    int finite = 1;
+    for (group = 0; group < plan->desc.groups; group++)
+        for (tile = 0; tile < plan->tiles; tile++)
+            finite &= order_weights(plan, group, tile, 0, plan->taps, weight,
+                                    packed + place_of(plan, group, tile, plan->taps) * size);
+    return finite;
 }
 
-void cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *packed,
-                    const char *bias, char *work, char *output)
+/* A block of taps of a task: what its tiles read and write. */
+typedef struct block {
+    const cconv_plan *plan;
+    const cconv_task *task;
+    const char *x;                      /* planes or panel */
+    const ptrdiff_t *x_at, *const *w_at;
+    const char *weights;                /* of the task's first tile, each with weights_taps taps */
+    int64_t weights_taps, weights_first, taps;
+    int first;                          /* block of these outputs: they begin with the bias */
+    const char *bias;                   /* of the group; across: of the task's channels, then zeros */
+    char *sums, *output;                /* output: NULL if sums are kept for store */
+    int64_t output_plane, output_row, output_step;
+} block;
+
+static const char *weights_at(const block *b, int64_t o, int64_t pitch)
+{
+    return b->weights + (o * b->weights_taps + b->weights_first * pitch) * (int64_t)cconv_type_size(b->plan->desc.compute);
+}
+
+/* Positions j to j + count - 1 of row r for one tile of weights. */
+static void along(const block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
+{
+    const cconv_plan *plan = b->plan;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
+    const int64_t first = cconv_tile_first(plan, tile), outputs = count_of(plan, tile), o = first - b->task->out_first;
+    const int64_t vectors = (count + lanes - 1) / lanes;
+    const int width = vectors == 4 ? 2 : vectors == 2;
+    const char *start = !b->first ? NULL : b->bias ? b->bias + first * size : (const char *)no_bias;
+    char *sums = b->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
+    kernels->taps[outputs][width](
+        b->x + (r * plan->row_pitch + j) * size, b->x_at, weights_at(b, o, outputs),
+        b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
+        b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
+        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes);
+}
+
+/* How many positions the next tile of a line with `left` of them takes. */
+static int64_t width_at(const cconv_plan *plan, int64_t left)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t lanes = kernels->lanes, most = left > 3 * lanes && kernels->taps[plan->tile][2] ? 4 : left > lanes ? 2 : 1;
+    return left < most * lanes ? left : most * lanes;
+}
+
+static void run_along(const block *b)
+{
+    enum { L1_BYTES = 24 << 10 };
+    const cconv_plan *plan = b->plan;
+    const cconv_task *task = b->task;
+    const int64_t rows = plan->form == ALONG_ROWS ? task->size[1] : 1;
+    const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
+    const int64_t bytes = plan->form == ALONG_PANEL ? b->taps * length : plan->channel_block * plan->plane;
+    int64_t tile, r, j, n;
+    /* All tiles of a few positions, so that these stay in L1 while the weights come in the order in which they lie; but
+     * where all that is read stays there, tile by tile, so that few lines of the output are open at a time. */
+    if (bytes * (int64_t)cconv_type_size(plan->desc.compute) > L1_BYTES) {
+        for (r = 0; r < rows; r++)
+            for (j = 0; j < length; j += n) {
+                n = width_at(plan, length - j);
+                for (tile = task->tile_first; tile < task->tile_last; tile++) along(b, tile, r, j, n);
+            }
+    } else {
+        for (tile = task->tile_first; tile < task->tile_last; tile++)
+            for (r = 0; r < rows; r++)
+                for (j = 0; j < length; j += n) {
+                    n = width_at(plan, length - j);
+                    along(b, tile, r, j, n);
+                }
+    }
+}
+
+static void run_across(const block *b)
+{
+    const cconv_plan *plan = b->plan;
+    const cconv_task *task = b->task;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
+    const int64_t columns = task->size[2], pieces = (columns + kernels->tile - 1) / kernels->tile;
+    int64_t tile, r, piece;
+    for (tile = task->tile_first; tile < task->tile_last; tile++) {
+        const int64_t count = count_of(plan, tile), pitch = pitch_of(plan, count), o = cconv_tile_first(plan, tile) - task->out_first;
+        const int wide = pitch > lanes;
+        for (r = 0; r < task->size[1]; r++)
+            for (piece = 0; piece < pieces; piece++) {
+                const int64_t j = piece * columns / pieces, positions = (piece + 1) * columns / pieces - j;
+                char *sums = b->sums + ((r * columns + j) * plan->sums_plane + o) * size;
+                kernels->taps[positions][wide](
+                    weights_at(b, o, pitch), b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
+                    b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
+                    b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
+                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes);
+            }
+    }
+}
+
+/* What the tiles left in the sums, to the output. */
+static void store(const cconv_plan *plan, const cconv_task *task, const block *b, const char *bias, char *turned, char *output)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), columns = task->size[2], plane = task->size[1] * columns;
+    char *to = plan->turn_in_place ? output + cconv_output_at(plan, task) : turned;
+    const int64_t to_plane = plan->turn_in_place ? plan->desc.output_stride[1] / size : plane;
+    const int64_t to_row = plan->turn_in_place ? plan->desc.output_stride[3] / size : columns;
+    int64_t r;
+    if (plan->form != ACROSS) {
+        cconv_store_band(plan, task, b->sums, plan->sums_pitch, plan->sums_plane, bias, output);
+        return;
+    }
+    for (r = 0; r < task->size[1]; r++)
+        kernels->turn(b->sums + r * columns * plan->sums_plane * size, (ptrdiff_t)plan->sums_plane, columns, task->out_count,
+                      to + r * to_row * size, (ptrdiff_t)to_plane);
+    if (!plan->turn_in_place) cconv_store_band(plan, task, turned, columns, plane, bias, output);
+}
+
+int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                   char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const ptrdiff_t *offsets = (const ptrdiff_t *)(const void *)packed;
-    const lines l = lines_of(plan, task, work, output);
-    char *planes = work + plan->planes_at, *panel = work + plan->panel_at + BLOCK_TAPS * sizeof(ptrdiff_t);
-    ptrdiff_t *panel_offsets = (ptrdiff_t *)(void *)(work + plan->panel_at);
-    int64_t c, b, t;
-    for (t = 0; plan->compact && t < BLOCK_TAPS; t++) panel_offsets[t] = (ptrdiff_t)(t * plan->sums_plane);
+    const tables t = tables_of(plan, work);
+    char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
+    const int64_t channel_0 = task->group * (d->out_channels / d->groups);
+    int64_t c, i, at, tile;
+    block b;
+    b.plan = plan;
+    b.task = task;
+    b.x = plan->form == ALONG_PANEL ? panel : planes;
+    b.w_at = (const ptrdiff_t *const *)t.weight;
+    b.weights = plan->prepacked ? weights + place_of(plan, task->group, task->tile_first, plan->taps) * size : ordered;
+    b.weights_taps = plan->prepacked ? plan->taps : BLOCK_TAPS;
+    b.bias = bias && d->divisor == 1 ? bias + channel_0 * size : NULL;
+    b.sums = work + plan->sums_at;
+    b.output = NULL;
+    b.output_plane = d->output_stride[1] / size;
+    b.output_row = d->output_stride[3] / size;
+    b.output_step = d->output_stride[4] / size;
+    if (plan->form == ACROSS) {
+        char *start = work + plan->bias_at;
+        memset(start, 0, (size_t)(plan->sums_plane * size));
+        if (b.bias) memcpy(start, b.bias + task->out_first * size, (size_t)(task->out_count * size));
+        b.bias = start;
+    }
     for (c = 0; c < channels; c += plan->channel_block) {
-        const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+        const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
-        for (b = 0; b < count; b++)
-            cconv_load_plane(plan, task, channel + b * d->input_stride[1], planes + b * plan->plane * size);
-        for (t = 0; t < count * kernel; t += BLOCK_TAPS) {
-            const int64_t taps = count * kernel - t < BLOCK_TAPS ? count * kernel - t : BLOCK_TAPS;
-            if (plan->compact)
-                kernels->panel(planes, offsets + t, taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
+        for (i = 0; i < held; i++)
+            cconv_load_plane(plan, task, channel + i * d->input_stride[1], planes + i * plan->plane * size, c == 0);
+        for (at = 0; at < held * kernel; at += BLOCK_TAPS) {
+            const int64_t first = c * kernel + at;
+            b.taps = held * kernel - at < BLOCK_TAPS ? held * kernel - at : BLOCK_TAPS;
+            b.x_at = t.offset + at;
+            b.first = first == 0;
+            if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
+            for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
+                if (!order_weights(plan, task->group, tile, first, b.taps, weights,
+                                   ordered + (cconv_tile_first(plan, tile) - task->out_first) * BLOCK_TAPS * size))
+                    return 0;
+            b.weights_first = plan->prepacked ? first : 0;
+            if (plan->form == ALONG_PANEL) {
+                kernels->panel(planes, b.x_at, b.taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
-            run_block(plan, task, &l, plan->compact ? panel_offsets : offsets + t, c * kernel + t, taps,
-                      packed + plan->table_bytes, bias);
+                b.x_at = t.panel;
+            }
+            if (plan->form == ACROSS) run_across(&b);
+            else run_along(&b);
         }
     }
-    store_lines(plan, task, &l, bias, output);
+    if (!plan->write_in_place) store(plan, task, &b, bias, work + plan->turned_at, output);
+    return 1;
 }
