@@ -173,31 +173,20 @@ static int64_t width_at(const cconv_plan *plan, int64_t left)
     return left < most * lanes ? left : most * lanes;
 }
 
+/* Tile by tile: its weights stay in L1, and few lines of the output are open at a time. */
 static void run_along(const block *b)
 {
-    enum { L1_BYTES = 24 << 10 };
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
     const int64_t rows = plan->form == ALONG_ROWS ? task->size[1] : 1;
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
-    const int64_t bytes = plan->form == ALONG_PANEL ? b->taps * length : plan->channel_block * plan->plane;
     int64_t tile, r, j, n;
-    /* All tiles of a few positions, so that these stay in L1 while the weights come in the order in which they lie; but
-     * where all that is read stays there, tile by tile, so that few lines of the output are open at a time. */
-    if (bytes * (int64_t)cconv_type_size(plan->desc.compute) > L1_BYTES) {
+    for (tile = task->tile_first; tile < task->tile_last; tile++)
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += n) {
                 n = width_at(plan, length - j);
-                for (tile = task->tile_first; tile < task->tile_last; tile++) along(b, tile, r, j, n);
+                along(b, tile, r, j, n);
             }
-    } else {
-        for (tile = task->tile_first; tile < task->tile_last; tile++)
-            for (r = 0; r < rows; r++)
-                for (j = 0; j < length; j += n) {
-                    n = width_at(plan, length - j);
-                    along(b, tile, r, j, n);
-                }
-    }
 }
 
 static void run_across(const block *b)
