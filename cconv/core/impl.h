@@ -30,6 +30,7 @@ enum {
     BLOCK_TAPS = 128,       /* taps summed in a register before the sum goes to memory */
     MAX_TILE = 12,          /* scalars of a register tile */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
+    MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
@@ -44,6 +45,10 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
  * vector `last` values are written. */
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
                                const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
+
+/* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows: else the same. */
+typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, const void *w,
+                               const void *bias, void *y, ptrdiff_t y_step, int64_t last);
 
 /* The positions of each tap without the gaps between rows: kernels.inc.h. */
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
@@ -65,13 +70,14 @@ typedef void cconv_load_kernel(const char *x, ptrdiff_t x_row, ptrdiff_t x_step,
 typedef void cconv_store_kernel(const void *x, ptrdiff_t x_row, char *y, ptrdiff_t y_row, ptrdiff_t y_step, int64_t rows,
                                 int64_t n, double divisor, double bias, double low, double high);
 
-enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors; 1, 2, 4, 8 rows */
+enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors (rows: 1, 2); 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
     int lanes;                                              /* values of a vector */
     int tile;                                               /* scalars of the best tile */
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
-    cconv_rows_kernel *rows[HEIGHTS][WIDTHS];               /* by log2 of rows and of vectors, or NULL */
+    cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
+    cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
     cconv_finite_kernel *finite;

@@ -85,6 +85,7 @@ CCONV_INLINE __m256d load_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define TILE 6
+#define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_floats(p, n)
 #define STORE_PART(p, n, v) store_floats(p, n, v)
 #define SIDE 4
@@ -104,6 +105,7 @@ CCONV_INLINE __m256d load_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define ADD(a, b) _mm256_add_pd(a, b)
 #define TILE 6
+#define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_doubles(p, n)
 #define STORE_PART(p, n, v) store_doubles(p, n, v)
 #define SIDE 2

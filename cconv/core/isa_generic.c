@@ -53,6 +53,7 @@ CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_floats(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
 #define SIDE 1
@@ -72,6 +73,7 @@ CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_doubles(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
 #define SIDE 1

@@ -2,7 +2,8 @@
  *
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
- * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, TILE, the scalars of the best
+ * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
+ * LOAD(p + n) where u and v are what lies at p and behind that, TILE, the scalars of the best
  * register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
  * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
  *
@@ -98,41 +99,38 @@ DEFINE_TILE(3, 1) DEFINE_TILE(3, 2) DEFINE_TILE(4, 1) DEFINE_TILE(4, 2) DEFINE_T
 
 /* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
 
+CCONV_INLINE void NAME(column)(const int R, const int NV, const int C, V a[8][4], const T *p, ptrdiff_t x_step, const T *w)
+{
+    V u[MAX_CLASS];
+    u[0] = SET1(w[0]);
+    if (C > 1) u[1] = SET1(w[1]);
+    if (C > 2) u[2] = SET1(w[2]);
+    if (C > 3) u[3] = SET1(w[3]);
+    if (C > 4) u[4] = SET1(w[4]);
+    if (C > 5) u[5] = SET1(w[5]);
+    if (C > 6) u[6] = SET1(w[6]);
+#define USE(i, k) \
+    if (k < C && i >= k && i - k < R) { \
+        a[(i - k) & 7][0] = FMA(u[k], v0, a[(i - k) & 7][0]); \
+        if (NV > 1) a[(i - k) & 7][1] = FMA(u[k], v1, a[(i - k) & 7][1]); \
+    }
+#define STEP(i) \
+    if (i < R + C - 1) { \
+        V v0 = LOAD(p), v1 = v0; \
+        if (NV > 1) v1 = LOAD(p + LANES); \
+        USE(i, 0) USE(i, 1) USE(i, 2) USE(i, 3) USE(i, 4) USE(i, 5) USE(i, 6) \
+        p += x_step; \
+    }
+    EACH_STEP(STEP)
+#undef STEP
+#undef USE
+}
+
 CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4], const T *x, ptrdiff_t x_step,
                                 const ptrdiff_t *offset, int64_t count, const T *w)
 {
-    int64_t column;
-    for (column = 0; column < count; column++, w += C) {
-        const T *p = x + offset[column];
-        V u[MAX_CLASS];
-        u[0] = SET1(w[0]);
-        if (C > 1) u[1] = SET1(w[1]);
-        if (C > 2) u[2] = SET1(w[2]);
-        if (C > 3) u[3] = SET1(w[3]);
-        if (C > 4) u[4] = SET1(w[4]);
-        if (C > 5) u[5] = SET1(w[5]);
-        if (C > 6) u[6] = SET1(w[6]);
-#define USE(i, k) \
-            if (k < C && i >= k && i - k < R) { \
-                a[(i - k) & 7][0] = FMA(u[k], v0, a[(i - k) & 7][0]); \
-                if (NV > 1) a[(i - k) & 7][1] = FMA(u[k], v1, a[(i - k) & 7][1]); \
-                if (NV > 2) { \
-                    a[(i - k) & 7][2] = FMA(u[k], v2, a[(i - k) & 7][2]); \
-                    a[(i - k) & 7][3] = FMA(u[k], v3, a[(i - k) & 7][3]); \
-                } \
-            }
-#define STEP(i) \
-        if (i < R + C - 1) { \
-            V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0; \
-            if (NV > 1) v1 = LOAD(p + LANES); \
-            if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); } \
-            USE(i, 0) USE(i, 1) USE(i, 2) USE(i, 3) USE(i, 4) USE(i, 5) USE(i, 6) \
-            p += x_step; \
-        }
-        EACH_STEP(STEP)
-#undef STEP
-#undef USE
-    }
+    int64_t i;
+    for (i = 0; i < count; i++, w += C) NAME(column)(R, NV, C, a, x + offset[i], x_step, w);
 }
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
@@ -160,12 +158,10 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
         if (bias) { \
             b0 = b1 = b2 = b3 = SET1(bias[0]); \
         } else { \
-            b0 = b1 = b2 = b3 = ZERO(); \
+            b0 = b2 = b3 = ZERO(); \
             if (NV > 1) { b0 = LOAD(from); from += LANES; } \
-            if (NV > 2) { b1 = LOAD(from); b2 = LOAD(from + LANES); from += 2 * LANES; } \
-            b3 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
-            if (NV == 1) b0 = b3; \
-            if (NV == 2) b1 = b3; \
+            b1 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
+            if (NV == 1) b0 = b1; \
         } \
         WRITE((r) & 7, y + r * y_step) \
     }
@@ -178,12 +174,79 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
                                       const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
     { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
 
-DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(1, 4)
-DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(2, 4)
-DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
+DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
 #if ACCUMULATORS >= 24
-DEFINE_ROWS(4, 4) DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
+DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
 #endif
+
+/* down: N short columns, side by side or not, for NV vectors of any number of output rows.  Each input
+ * row is loaded once and serves the C outputs that are under way; where the columns are `close`, the
+ * vectors of the second and third are cut out of those of the first. */
+CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int close, const T *x, ptrdiff_t x_step,
+                              const ptrdiff_t *offset, int64_t rows, const T *w, const T *bias, T *y, ptrdiff_t y_step,
+                              int64_t last)
+{
+    const T *first = x + offset[0], *second = x + offset[N > 1 ? 1 : 0], *third = x + offset[N > 2 ? 2 : 0];
+    V u[3][3], a[3][4], start = SET1(bias ? bias[0] : 0);
+    int64_t i;
+#define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
+#define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(w[n * C + k]);
+    EACH_TAP(SPREAD)
+#undef SPREAD
+    a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
+    for (i = 1 - C; i < rows; i++, first += x_step, second += x_step, third += x_step) {
+        V v[3][2], b0, b1, b2, b3;
+        v[0][0] = LOAD(first);
+        if (NV > 1) v[0][1] = LOAD(first + LANES);
+#define CUT(n, from) \
+        if (n < N && close) { \
+            v[n][0] = SHIFTED(first, v[0][0], NV > 1 ? v[0][1] : LOAD(first + LANES), n); \
+            if (NV > 1) v[n][1] = SHIFTED(first + LANES, v[0][1], LOAD(first + 2 * LANES), n); \
+        } else if (n < N) { \
+            v[n][0] = LOAD(from); \
+            if (NV > 1) v[n][1] = LOAD(from + LANES); \
+        }
+        CUT(1, second) CUT(2, third)
+#undef CUT
+        a[C - 1][0] = a[C - 1][1] = ZERO();
+#define USE(n, k) \
+        if (n < N && k < C) { \
+            a[(C - 1 - k) % 3][0] = FMA(u[n][k], v[n][0], a[(C - 1 - k) % 3][0]); \
+            if (NV > 1) a[(C - 1 - k) % 3][1] = FMA(u[n][k], v[n][1], a[(C - 1 - k) % 3][1]); \
+        }
+        EACH_TAP(USE)
+#undef USE
+        if (i >= 0) {
+            b0 = b1 = b2 = b3 = start;
+            if (!bias) {
+                b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
+                if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
+            }
+            WRITE(0, y)
+            y += y_step;
+        }
+        a[0][0] = a[1][0];
+        a[0][1] = a[1][1];
+        if (C > 2) { a[1][0] = a[2][0]; a[1][1] = a[2][1]; }
+    }
+#undef EACH_TAP
+}
+
+#define DEFINE_DOWN(N, C, NV) \
+    static void NAME(down_##N##_##C##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, \
+                                            const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+    { \
+        if (N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2)) \
+            NAME(strip)(N, C, NV, 1, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+        else \
+            NAME(strip)(N, C, NV, 0, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+    }
+#define DEFINE_DOWNS(C) \
+    DEFINE_DOWN(1, C, 1) DEFINE_DOWN(1, C, 2) DEFINE_DOWN(2, C, 1) DEFINE_DOWN(2, C, 2) DEFINE_DOWN(3, C, 1) DEFINE_DOWN(3, C, 2)
+#define DOWNS(C) \
+    {{NAME(down_1_##C##_1), NAME(down_1_##C##_2)}, {NAME(down_2_##C##_1), NAME(down_2_##C##_2)}, \
+     {NAME(down_3_##C##_1), NAME(down_3_##C##_2)}}
+DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
 
 /* Rows of `width` values, x_pitch apart, put y_pitch apart, for each of `taps` offsets; whole vectors
  * are copied, and what they write beyond a row's end is the next row's or slack. */
@@ -321,16 +384,14 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
     {
-        {NAME(rows_1_1), NAME(rows_1_2), NAME(rows_1_4)},
-        {NAME(rows_2_1), NAME(rows_2_2), NAME(rows_2_4)},
+        {NAME(rows_1_1), NAME(rows_1_2)}, {NAME(rows_2_1), NAME(rows_2_2)}, {NAME(rows_4_1), NAME(rows_4_2)},
 #if ACCUMULATORS >= 24
-        {NAME(rows_4_1), NAME(rows_4_2), NAME(rows_4_4)},
-        {NAME(rows_8_1), NAME(rows_8_2), NULL}
+        {NAME(rows_8_1), NAME(rows_8_2)}
 #else
-        {NAME(rows_4_1), NAME(rows_4_2), NULL},
-        {NULL, NULL, NULL}
+        {NULL, NULL}
 #endif
     },
+    {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(panel),
     NAME(turn),
     NAME(finite),
@@ -349,6 +410,9 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef TILES
 #undef NARROW_TILES
 #undef DEFINE_ROWS
+#undef DEFINE_DOWN
+#undef DEFINE_DOWNS
+#undef DOWNS
 #undef DEFINE_LOAD
 #undef SAME
 #undef DEFINE_STORE
@@ -366,6 +430,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef FMA
 #undef ADD
 #undef TILE
+#undef SHIFTED
 #undef LOAD_PART
 #undef STORE_PART
 #undef SIDE

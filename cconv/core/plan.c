@@ -212,7 +212,7 @@ static void in_place(cconv_plan *plan)
         whole &= a == 0 || d->kernel[a] == 1 || !plan->apart[a];
     }
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
-                          && d->input_stride[4] == size && d->stride[1] == 1 && d->stride[2] == 1
+                          && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1 && d->stride[2] == 1
                           && plan->channel_block == d->in_channels / d->groups;
     lies = d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
            && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;

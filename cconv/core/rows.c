@@ -155,103 +155,110 @@ int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
     return finite;
 }
 
-/* Where a band is read and written.  Positions inside `rows` x `columns` are read from the input, the others
- * from planes. */
+/* A part of a band's positions, read from planes or, where it sees nothing but the picture, from the input. */
+typedef struct region {
+    int64_t row, last_row, column, last_column;
+    int inside;
+} region;
+
 typedef struct band {
+    region regions[5];
+    int count;
     const char *planes, *input;
     ptrdiff_t input_step;
-    int64_t rows[2], columns[2];
     char *out;
     ptrdiff_t out_step;
     int in_place;               /* `out` is the output, of which not a value too many may be written */
 } band;
 
-/* One block of columns over all positions of one output channel. */
-static void run_block(const cconv_plan *plan, const cconv_task *task, const band *at, const ptrdiff_t *offsets,
-                      const ptrdiff_t *places, const int64_t *count, const char *w, const char *start)
+/* Some columns of the kernel, for all positions of one output channel: `count` of each length. */
+typedef struct columns {
+    const ptrdiff_t *offsets, *places;
+    int64_t count[MAX_CLASS + 1];
+    int64_t short_rows;         /* 0, or at most MAX_SHORT columns all of this length */
+    const char *w, *start;
+} columns;
+
+static void run_region(const cconv_plan *plan, const band *at, const region *part, const columns *c)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = step_of(plan);
+    const ptrdiff_t pitch = part->inside ? at->input_step : (ptrdiff_t)plan->row_pitch, x_step = (ptrdiff_t)step * pitch;
+    const ptrdiff_t y_step = (ptrdiff_t)step * at->out_step, *offsets = part->inside ? c->places : c->offsets;
     int64_t phase, r, j;
-    for (phase = 0; phase < step && phase < task->size[1]; phase++)
-        for (r = phase; r < task->size[1];) {
-            const int64_t left = (task->size[1] - r + step - 1) / step;
-            const int rows_inside = r >= at->rows[0] && r < at->rows[1];
+    for (phase = part->row; phase < part->row + step && phase < part->last_row; phase++)
+        for (r = phase; r < part->last_row;) {
+            const int64_t left = (part->last_row - r + step - 1) / step;
             int height = HEIGHTS - 1;
             while (!kernels->rows[height][0] || (int64_t)1 << height > left) height--;
-            for (j = 0; j < task->size[2];) {
-                const int inside = rows_inside && j >= at->columns[0] && j < at->columns[1];
-                const int64_t end = inside ? at->columns[1] : rows_inside && j < at->columns[0] ? at->columns[0] : task->size[2];
-                const int wide = end - j > lanes;
-                const int64_t most = lanes << wide, valid = end - j < most ? end - j : most;
-                const ptrdiff_t pitch = inside ? at->input_step : (ptrdiff_t)plan->row_pitch;
-                kernels->rows[height][wide]((inside ? at->input : at->planes) + (r * pitch + j) * size, step * pitch,
-                                            inside ? places : offsets, count, w, start, at->out + (r * at->out_step + j) * size,
-                                            step * at->out_step, at->in_place ? valid - lanes * wide : lanes);
+            for (j = part->column; j < part->last_column;) {
+                const int wide = part->last_column - j > lanes;
+                const int64_t most = lanes << wide, valid = part->last_column - j < most ? part->last_column - j : most;
+                const int64_t last = at->in_place ? valid - lanes * wide : lanes;
+                const char *x = (part->inside ? at->input : at->planes) + (r * pitch + j) * size;
+                char *y = at->out + (r * at->out_step + j) * size;
+                if (c->short_rows)
+                    kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1][wide](x, x_step, offsets, left, c->w, c->start,
+                                                                                       y, y_step, last);
+                else
+                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
                 j += valid;
             }
-            r += step << height;
+            r += c->short_rows ? left * step : step << height;
         }
 }
 
-/* All columns of a block of channels for one output channel, in blocks of at most BLOCK_TAPS taps. */
-static void run_columns(const cconv_plan *plan, const cconv_task *task, const band *at, const table *t, const char *w,
-                        const char *start)
+static void run(const cconv_plan *plan, const band *at, columns *c, int64_t columns, int64_t taps)
 {
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    const ptrdiff_t *offsets = t->offset, *places = t->place;
-    int64_t left[MAX_CLASS + 1], count[MAX_CLASS + 1];
-    int length = 1, i;
-    if (plan->columns <= BLOCK_TAPS) {
-        run_block(plan, task, at, offsets, places, t->count, w, start);
-        return;
-    }
+    int i;
+    for (i = 0; i < at->count; i++) run_region(plan, at, &at->regions[i], c);
+    c->offsets += columns;
+    c->places += columns;
+    c->w += taps * (int64_t)cconv_type_size(plan->desc.compute);
+    c->start = NULL;
+}
+
+/* All columns of a block of channels for one output channel: short ones by threes, if that does not make too many
+ * sums of sums; the others in blocks of at most BLOCK_TAPS taps. */
+static void run_columns(const cconv_plan *plan, const band *at, const table *t, const char *w, const char *start)
+{
+    int64_t left[MAX_CLASS + 1];
+    int length, i;
+    columns c = {t->offset, t->place, {0}, 0, w, start};
     for (i = 0; i <= MAX_CLASS; i++) left[i] = t->count[i];
+    for (length = 1; length <= MAX_SHORT && plan->taps <= BLOCK_TAPS; c.count[length++] = 0)
+        for (c.short_rows = length; left[length] > 0; left[length] -= c.count[length]) {
+            c.count[length] = left[length] < MAX_SHORT ? left[length] : MAX_SHORT;
+            run(plan, at, &c, c.count[length], c.count[length] * length);
+        }
+    c.short_rows = 0;
     while (length <= MAX_CLASS) {
         int64_t taps = 0, columns = 0;
-        for (i = 0; i <= MAX_CLASS; i++) count[i] = 0;
+        for (i = 0; i <= MAX_CLASS; i++) c.count[i] = 0;
         while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
             const int64_t fit = (BLOCK_TAPS - taps) / length;
-            count[length] = left[length] < fit ? left[length] : fit;
-            left[length] -= count[length];
-            columns += count[length];
-            taps += count[length] * length;
+            c.count[length] = left[length] < fit ? left[length] : fit;
+            left[length] -= c.count[length];
+            columns += c.count[length];
+            taps += c.count[length] * length;
             if (left[length]) break;
             length++;
         }
         if (!columns) break;
-        run_block(plan, task, at, offsets, places, count, w, start);
-        offsets += columns;
-        places += columns;
-        w += taps * size;
-        start = NULL;
+        run(plan, at, &c, columns, taps);
     }
 }
 
-/* The planes of a rectangle of the band's positions. */
-static void load_part(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int64_t row, int64_t last_row,
-                      int64_t column, int64_t last_column, int fresh)
+/* The planes of a region. */
+static void load_region(const cconv_plan *plan, const cconv_task *task, const region *part, const char *channel, char *plane, int fresh)
 {
-    cconv_task part = *task;
-    if (last_row <= row || last_column <= column) return;
-    part.first[1] += row;
-    part.size[1] = last_row - row;
-    part.first[2] += column;
-    part.size[2] = last_column - column;
-    cconv_load_plane(plan, &part, channel, plane + (row * plan->row_pitch + column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
-}
-
-static void load(const cconv_plan *plan, const cconv_task *task, const band *at, const char *channel, char *plane, int fresh)
-{
-    const int64_t height = task->size[1], width = task->size[2];
-    if (at->rows[1] <= at->rows[0]) {
-        cconv_load_plane(plan, task, channel, plane, fresh);
-        return;
-    }
-    load_part(plan, task, channel, plane, 0, at->rows[0], 0, width, fresh);
-    load_part(plan, task, channel, plane, at->rows[0], at->rows[1], 0, at->columns[0], fresh);
-    load_part(plan, task, channel, plane, at->rows[0], at->rows[1], at->columns[1], width, fresh);
-    load_part(plan, task, channel, plane, at->rows[1], height, 0, width, fresh);
+    cconv_task of = *task;
+    of.first[1] += part->row;
+    of.size[1] = part->last_row - part->row;
+    of.first[2] += part->column;
+    of.size[2] = part->last_column - part->column;
+    cconv_load_plane(plan, &of, channel,
+                     plane + (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
 }
 
 /* Which of `count` positions, the first at coordinate `first`, see nothing but the picture of n: whole multiples of
@@ -263,17 +270,31 @@ static void find_inside(int64_t first, int64_t count, int64_t reach, int64_t n, 
     inside[1] = end >= count ? count : end / unit * unit;
 }
 
-static void find_places(const cconv_plan *plan, const cconv_task *task, band *at)
+static void add_region(band *at, int64_t row, int64_t last_row, int64_t column, int64_t last_column, int inside)
+{
+    const region part = {row, last_row, column, last_column, inside};
+    if (row < last_row && column < last_column) at->regions[at->count++] = part;
+}
+
+static void find_regions(const cconv_plan *plan, const cconv_task *task, band *at)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
     const int64_t depth = task->od * d->stride[0] - d->before[0], row = task->first[1] - d->before[1];
-    const int64_t column = task->first[2] - d->before[2];
-    at->rows[0] = at->rows[1] = 0;
-    if (!plan->read_in_place || depth < 0 || depth + (d->kernel[0] - 1) * d->dilation[0] >= d->input[0]) return;
-    find_inside(row, task->size[1], plan->reach[1], d->input[1], step_of(plan) << (HEIGHTS - 1), at->rows);
-    find_inside(column, task->size[2] / lanes * lanes, plan->reach[2], d->input[2], lanes, at->columns);
-    if (at->columns[1] <= at->columns[0]) at->rows[1] = at->rows[0];
+    const int64_t column = task->first[2] - d->before[2], height = task->size[1], width = task->size[2];
+    int64_t rows[2] = {0, 0}, columns[2] = {0, 0};
+    if (plan->read_in_place && depth >= 0 && depth + (d->kernel[0] - 1) * d->dilation[0] < d->input[0]) {
+        /* A kernel may read a vector beyond the last of a row: not in the last row, where the array may end. */
+        find_inside(row, height, plan->reach[1], d->input[1] - 1, step_of(plan) * 8, rows);
+        find_inside(column, width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
+    }
+    if (rows[1] <= rows[0] || columns[1] <= columns[0]) rows[0] = rows[1] = height;
+    at->count = 0;
+    add_region(at, 0, rows[0], 0, width, 0);
+    add_region(at, rows[0], rows[1], 0, columns[0], 0);
+    add_region(at, rows[0], rows[1], columns[0], columns[1], 1);
+    add_region(at, rows[0], rows[1], columns[1], width, 0);
+    add_region(at, rows[1], height, 0, width, 0);
     at->input_step = (ptrdiff_t)(d->input_stride[3] / size);
 }
 
@@ -283,25 +304,28 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const int64_t from = (task->od * d->stride[0] - d->before[0]) * d->input_stride[2] + (task->first[1] - d->before[1]) * d->input_stride[3]
-                         + (task->first[2] - d->before[2]) * d->input_stride[4];
+    const int64_t first = (task->od * d->stride[0] - d->before[0]) * d->input_stride[2]
+                          + (task->first[1] - d->before[1]) * d->input_stride[3] + (task->first[2] - d->before[2]) * d->input_stride[4];
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
     cconv_task part = *task;
     int64_t c, o, i;
+    int k;
     band at;
     at.planes = planes;
     at.in_place = plan->write_in_place;
     at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
-    find_places(plan, task, &at);
+    find_regions(plan, task, &at);
     for (; part.group < task->group + task->group_count; part.group++) {
         for (c = 0; c < channels; c += plan->channel_block) {
             const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
             const table t = table_at(plan, work, held < plan->channel_block);
             const char *channel = input + part.n * d->input_stride[0] + (part.group * channels + c) * d->input_stride[1];
             for (i = 0; i < held; i++)
-                load(plan, &part, &at, channel + i * d->input_stride[1], planes + i * plan->plane * size,
-                     part.group == task->group && c == 0);
-            at.input = at.rows[1] > at.rows[0] ? channel + from : NULL;
+                for (k = 0; k < at.count; k++)
+                    if (!at.regions[k].inside)
+                        load_region(plan, &part, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
+                                    part.group == task->group && c == 0);
+            at.input = plan->read_in_place ? channel + first : NULL;
             for (o = 0; o < part.out_count; o++) {
                 const int64_t out = part.group * (d->out_channels / d->groups) + part.out_first + o;
                 const char *w = weights + (out * plan->taps + c * kernel) * size;
@@ -311,7 +335,7 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                 }
                 at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]
                                               : work + plan->sums_at + o * plan->sums_plane * size;
-                run_columns(plan, &part, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
+                run_columns(plan, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
             }
         }
         if (!plan->write_in_place)
