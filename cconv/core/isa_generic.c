@@ -42,6 +42,26 @@ CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
     return v;
 }
 
+CCONV_INLINE float_vector even_floats(float_vector u, float_vector v)
+{
+    float both[2 * FLOATS], evens[FLOATS];
+    int i;
+    memcpy(both, &u, sizeof u);
+    memcpy(both + FLOATS, &v, sizeof v);
+    for (i = 0; i < FLOATS; i++) evens[i] = both[2 * i];
+    return load_float(evens);
+}
+
+CCONV_INLINE double_vector even_doubles(double_vector u, double_vector v)
+{
+    double both[2 * DOUBLES], evens[DOUBLES];
+    int i;
+    memcpy(both, &u, sizeof u);
+    memcpy(both + DOUBLES, &v, sizeof v);
+    for (i = 0; i < DOUBLES; i++) evens[i] = both[2 * i];
+    return load_double(evens);
+}
+
 #define T float
 #define V float_vector
 #define LANES FLOATS
@@ -53,6 +73,7 @@ CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define EVENS(u, v) even_floats(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_floats(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
@@ -73,6 +94,7 @@ CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
+#define EVENS(u, v) even_doubles(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_doubles(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)

@@ -3,7 +3,7 @@
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
- * LOAD(p + n) where u and v are what lies at p and behind that, TILE, the scalars of the best
+ * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v), every other value of both, TILE, the scalars of the best
  * register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
  * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
  *
@@ -298,9 +298,15 @@ static void NAME(load_same)(const char *x_, ptrdiff_t x_row, ptrdiff_t x_step, v
         if (x_step == (ptrdiff_t)sizeof(T)) {
             for (i = 0; i + LANES <= n; i += LANES) STORE(y + i, LOAD(x + i));
             if (i < n) STORE_PART(y + i, n - i, LOAD_PART(x + i, n - i));
-        } else if (x_step == 2 * (ptrdiff_t)sizeof(T)) {    /* phases of a stride of 2: shuffled, not gathered */
-            for (i = 0; i < n - 1; i++) y[i] = x[2 * i];
-            if (n > 0) y[n - 1] = x[2 * (n - 1)];
+        } else if (x_step == 2 * (ptrdiff_t)sizeof(T)) {    /* phases of a stride of 2 */
+            for (i = 0; i + LANES < n; i += LANES) STORE(y + i, EVENS(LOAD(x + 2 * i), LOAD(x + 2 * i + LANES)));
+            if (i < n) {
+                const int64_t left = 2 * (n - i) - 1, more = left - LANES;
+                const V u = more >= 0 ? LOAD(x + 2 * i) : LOAD_PART(x + 2 * i, left);
+                const V v = more > 0 ? LOAD_PART(x + 2 * i + LANES, more) : ZERO();
+                if (n - i == LANES) STORE(y + i, EVENS(u, v));
+                else STORE_PART(y + i, n - i, EVENS(u, v));
+            }
         } else {
             for (i = 0; i < n; i++) y[i] = *(const T *)(const void *)(x_ + i * x_step);
         }
@@ -431,6 +437,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef ADD
 #undef TILE
 #undef SHIFTED
+#undef EVENS
 #undef LOAD_PART
 #undef STORE_PART
 #undef SIDE

@@ -285,7 +285,7 @@ static void find_regions(const cconv_plan *plan, const cconv_task *task, band *a
     int64_t rows[2] = {0, 0}, columns[2] = {0, 0};
     if (plan->read_in_place && depth >= 0 && depth + (d->kernel[0] - 1) * d->dilation[0] < d->input[0]) {
         /* A kernel may read a vector beyond the last of a row: not in the last row, where the array may end. */
-        find_inside(row, height, plan->reach[1], d->input[1] - 1, step_of(plan) * 8, rows);
+        find_inside(row, height, plan->reach[1], d->input[1] - 1, step_of(plan) * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
         find_inside(column, width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
     }
     if (rows[1] <= rows[0] || columns[1] <= columns[0]) rows[0] = rows[1] = height;
