@@ -124,7 +124,9 @@ CCONV_INLINE int64_t cconv_phase(const cconv_plan *plan, int a, int64_t k)
 
 CCONV_INLINE int64_t cconv_entry(const cconv_plan *plan, int a, int64_t k)
 {
-    return plan->apart[a] ? 0 : k * plan->desc.dilation[a] / plan->desc.stride[a];
+    const int64_t s = plan->desc.stride[a];
+    if (plan->apart[a]) return 0;
+    return s == 1 ? k * plan->desc.dilation[a] : k * plan->desc.dilation[a] / s;     /* division is slow */
 }
 
 /* How `taps` uses its vectors: along the positions of a row; or of all rows and the gaps between them;

@@ -24,7 +24,7 @@ static int64_t source(int64_t i, int64_t n, cconv_border border)
 /* How many of `count` positions first, first + s, ... lie below `limit`. */
 static int64_t below(int64_t limit, int64_t first, int64_t s, int64_t count)
 {
-    int64_t n = limit > first ? (limit - first + s - 1) / s : 0;
+    int64_t n = limit <= first ? 0 : s == 1 ? limit - first : (limit - first + s - 1) / s;
     return n < count ? n : count;
 }
 

@@ -164,6 +164,7 @@ typedef struct region {
 typedef struct band {
     region regions[5];
     int count;
+    int64_t step;               /* rows of a plane between two rows of a column */
     const char *planes, *input;
     ptrdiff_t input_step;
     char *out;
@@ -182,7 +183,7 @@ typedef struct columns {
 static void run_region(const cconv_plan *plan, const band *at, const region *part, const columns *c)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = step_of(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = at->step;
     const ptrdiff_t pitch = part->inside ? at->input_step : (ptrdiff_t)plan->row_pitch, x_step = (ptrdiff_t)step * pitch;
     const ptrdiff_t y_step = (ptrdiff_t)step * at->out_step, *offsets = part->inside ? c->places : c->offsets;
     int64_t phase, r, j;
@@ -236,8 +237,10 @@ static void run_columns(const cconv_plan *plan, const band *at, const table *t, 
         int64_t taps = 0, columns = 0;
         for (i = 0; i <= MAX_CLASS; i++) c.count[i] = 0;
         while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
-            const int64_t fit = (BLOCK_TAPS - taps) / length;
-            c.count[length] = left[length] < fit ? left[length] : fit;
+            if (left[length]) {
+                const int64_t fit = (BLOCK_TAPS - taps) / length;
+                c.count[length] = left[length] < fit ? left[length] : fit;
+            }
             left[length] -= c.count[length];
             columns += c.count[length];
             taps += c.count[length] * length;
@@ -285,7 +288,7 @@ static void find_regions(const cconv_plan *plan, const cconv_task *task, band *a
     int64_t rows[2] = {0, 0}, columns[2] = {0, 0};
     if (plan->read_in_place && depth >= 0 && depth + (d->kernel[0] - 1) * d->dilation[0] < d->input[0]) {
         /* A kernel may read a vector beyond the last of a row: not in the last row, where the array may end. */
-        find_inside(row, height, plan->reach[1], d->input[1] - 1, step_of(plan) * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
+        find_inside(row, height, plan->reach[1], d->input[1] - 1, at->step * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
         find_inside(column, width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
     }
     if (rows[1] <= rows[0] || columns[1] <= columns[0]) rows[0] = rows[1] = height;
@@ -313,6 +316,7 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
     band at;
     at.planes = planes;
     at.in_place = plan->write_in_place;
+    at.step = step_of(plan);
     at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
     find_regions(plan, task, &at);
     for (; part.group < task->group + task->group_count; part.group++) {
