@@ -125,21 +125,43 @@ def _run_engine(job: Job) -> bool:
     """By the C core; False where weights are not finite and zeros are padded."""
     whole = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
-    packed = None
     try:
         for first in range(0, len(whole.x), whole.step):
             x, sums, plan = whole.chunk(first)
-            if plan.prepacked and packed is None:
-                packed = plan.pack(whole.w)
-            _share(plan, x, packed if plan.prepacked else whole.w, bias, sums, job.threads)
+            run_plan(plan, x, whole.w, bias, sums, job.threads)
             if not whole.direct:
                 store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
     except engine.NotFinite:
         return False
-    finally:
-        if packed is not None:
-            engine.give_back(packed)
     return True
+
+
+def plan_of(job: Job) -> engine.Plan | None:
+    """The plan of a job, if that is all that one with other values of the same arrays needs."""
+    integers = job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu"  # their values decide what holds the sums
+    if len(job.x) == 0 or job.algorithm == "loop" or integers:
+        return None
+    if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
+        return None
+    whole = EngineJob(job)
+    return whole.chunk(0)[2] if whole.readable and whole.direct and _as_it_lies(job.w) else None
+
+
+def threads_for(plan: engine.Plan, workers: Any) -> int:
+    """How many threads a plan may use; asking takes longer than a small one."""
+    return 1 if workers is None and plan.work < THREADING_PAYS else pool.resolve(workers)
+
+
+def run_plan(
+    plan: engine.Plan, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
+) -> None:
+    """Run all tasks of a plan; engine.NotFinite where weights are not and zeros are padded."""
+    if not plan.prepacked:
+        _share(plan, x, w, bias, y, threads)
+        return
+    packed = plan.pack(w)
+    _share(plan, x, packed, bias, y, threads)
+    engine.give_back(packed)
 
 
 def _share(

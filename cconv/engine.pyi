@@ -10,6 +10,11 @@ SPARE: int
 SPARE_BYTES: int
 PACKED_BYTES: int
 
+def call_key(
+    options: tuple[object, ...], reals: tuple[object, ...], dtype: object,
+    x: object, w: object, bias: object, out: object,
+) -> tuple[object, ...] | None: ...
+
 class NotFinite(ValueError): ...
 
 def give_back(packed: np.ndarray) -> None: ...

@@ -4,8 +4,11 @@ It knows no defaults and no words of the vocabularies; operation.py has settled 
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release,
+                             PyObject_GetBuffer)
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
+from libc.stdlib cimport getenv
 from libc.string cimport memset
 
 import numpy as np
@@ -74,6 +77,95 @@ cdef list spare_packed = []
 SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 22, 1 << 24
 
 STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
+
+
+cdef object ndarray = np.ndarray
+
+cdef struct Layout:                 # all that a plan knows of an array
+    Py_ssize_t ndim
+    Py_ssize_t shape[5]
+    Py_ssize_t strides[5]
+    char format[8]
+
+cdef struct Extent:                 # the memory of an array; its elements are aligned
+    Py_ssize_t first, last
+
+
+cdef bytes describe(object array, Extent *extent, int flags):
+    """The layout of a plain array as bytes, or None."""
+    cdef Py_buffer b
+    cdef Layout layout
+    cdef int i
+    if type(array) is not ndarray:
+        return None
+    memset(&layout, 0, sizeof(layout))
+    try:
+        PyObject_GetBuffer(array, &b, flags | PyBUF_FORMAT)
+    except (ValueError, BufferError):   # read-only, or a dtype that no buffer can hold
+        return None
+    extent.first = extent.last = <Py_ssize_t>b.buf
+    layout.ndim = b.ndim
+    if b.ndim <= 5 and b.format[0] != 0 and b.format[1] == 0 and extent.first % b.itemsize == 0:
+        layout.format[0] = b.format[0]  # one letter: native, no fields
+        for i in range(b.ndim):
+            layout.shape[i], layout.strides[i] = b.shape[i], b.strides[i]
+            if b.strides[i] % b.itemsize or b.shape[i] == 0:
+                layout.format[0] = 0
+            if b.strides[i] < 0:
+                extent.first += (b.shape[i] - 1) * b.strides[i]
+            else:
+                extent.last += (b.shape[i] - 1) * b.strides[i]
+        extent.last += b.itemsize
+    PyBuffer_Release(&b)
+    if layout.format[0] == 0:
+        return None
+    return PyBytes_FromStringAndSize(<char *>&layout, sizeof(layout))
+
+
+cdef bint plain(object value, bint floats):
+    """Whether a value equals only values that mean the same: no True that equals 1."""
+    kind = type(value)
+    if kind is int or kind is str or value is None:
+        return True
+    if kind is float:
+        return floats
+    if kind is tuple:
+        for item in value:
+            if not plain(item, floats):
+                return False
+        return True
+    return False
+
+
+def call_key(tuple options, tuple reals, dtype, x, w, bias, out):
+    """What the plan of a call depends on, to be looked up in a dict; None if that cannot be said.
+
+    `options` hold integers, words and tuples of them, `reals` may hold floats too.
+    """
+    cdef Extent of_x, of_w, of_bias, of_out
+    cdef bytes x_layout, w_layout, bias_layout, out_layout
+    cdef const char *isa = getenv("CCONV_ISA")
+    if not plain(options, False) or not plain(reals, True):
+        return None
+    if dtype is not None and type(dtype) is not type and type(dtype) is not str and not isinstance(dtype, np.dtype):
+        return None
+    x_layout, w_layout = describe(x, &of_x, PyBUF_STRIDED_RO), describe(w, &of_w, PyBUF_STRIDED_RO)
+    if x_layout is None or w_layout is None:
+        return None
+    bias_layout = out_layout = None
+    if bias is not None:
+        bias_layout = describe(bias, &of_bias, PyBUF_STRIDED_RO)
+        if bias_layout is None:
+            return None
+    if out is not None:
+        out_layout = describe(out, &of_out, PyBUF_STRIDED)
+        if out_layout is None or meet(of_out, of_x) or meet(of_out, of_w) or bias is not None and meet(of_out, of_bias):
+            return None
+    return options, reals, dtype, x_layout, w_layout, bias_layout, out_layout, b"" if isa == NULL else <bytes>isa
+
+
+cdef inline bint meet(Extent a, Extent b):
+    return a.first < b.last and b.first < a.last
 
 
 class NotFinite(ValueError):

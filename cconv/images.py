@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from . import loop
 from .dtypes import as_array, default_dtype, store
 from .geometry import addressable, integer, one_of, resolve_padding, shown
-from .operation import check_border, real_number, resolve_geometry
+from .operation import check_border, real_number, recall, resolve_geometry
 from .operation import correlate as _correlate
 
 AUTO = "auto"
@@ -142,6 +143,14 @@ def _filter(
     algorithm: Any, do: Callable[..., Any] = _correlate,
 ) -> Any:
     """Check what only pictures know, then `do` it: compute, or explain."""
+    plain = normalize is None or normalize is False or isinstance(normalize, str) and normalize == "size"
+    if do is _correlate and plain and type(bias) in (int, float) and bias == 0:
+        options = ("image", stride, padding, dilation, padding_mode, normalize or None, channel_axis, algorithm)
+        taps = flip(kernel) if flipped and isinstance(kernel, np.ndarray) else kernel
+        key, result = recall(options, (padding_value,), dtype, image, taps, None, out, workers)
+        if result is not None:
+            return result
+        do = partial(_correlate, key=key)
     x, w = as_array("image", image), as_array("kernel", kernel)
     axes = w.ndim
     if axes not in (1, 2, 3) or w.size == 0:

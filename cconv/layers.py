@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .dtypes import as_array, default_dtype
 from .geometry import integer, one_of
-from .operation import correlate, resolve_geometry
+from .operation import correlate, recall, resolve_geometry
 
 LAYOUTS = ("channels_first", "channels_last")
 
@@ -179,6 +180,12 @@ def _conv(
     workers: Any, algorithm: Any, do: Callable[..., Any] = correlate,
 ) -> Any:
     """Check what only layers know, then `do` it: compute, or explain."""
+    if do is correlate:
+        options = (axes, stride, padding, dilation, groups, padding_mode, layout, algorithm)
+        key, result = recall(options, (padding_value, activation), dtype, input, weight, bias, out, workers)
+        if result is not None:
+            return result
+        do = partial(correlate, key=key)
     x, w = as_array("input", input), as_array("weight", weight)
     b = None if bias is None else as_array("bias", bias)
     last = one_of("layout", layout, LAYOUTS) == "channels_last"
