@@ -6,9 +6,10 @@ weights that are not finite over a border of zeros, which it skips where the eng
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from .dtypes import F64, store
 from .geometry import shown
 
 ALGORITHMS = ("auto", "direct", "loop", "rows", "taps")
-CHUNK = 2**20  # values converted at a time, where an array is not as the engine or the loop takes it
+CHUNK = 2**18  # values converted at a time, where an array is not as the engine or the loop takes it
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
 
@@ -85,8 +86,38 @@ def forced_isa() -> str | None:
     return isa
 
 
+def parts_of(job: Job, whole: bool) -> Iterator[tuple[np.ndarray, np.ndarray, Geometry]]:
+    """The job as (x, y, geometry); if arrays must be converted, in parts of about CHUNK values each."""
+    x, y, given = job.x, job.y, job.geometry
+    samples = len(x) if whole else CHUNK // max(1, x[:1].size, y[:1].size)
+    if samples:
+        for first in range(0, len(x), samples):
+            yield x[first : first + samples], y[first : first + samples], given
+        return
+    rows = max(1, CHUNK // max(1, y[0, :, :1].size, given.stride[0] * x[0, :, :1].size))
+    for n, first in itertools.product(range(len(x)), range(0, y.shape[2], rows)):
+        part = y[n : n + 1, :, first : first + rows]
+        yield _rows_under(x[n : n + 1], part, first, job.w.shape[2], given)
+
+
+def _rows_under(
+    x: np.ndarray, y: np.ndarray, first: int, kernel: int, given: Geometry
+) -> tuple[np.ndarray, np.ndarray, Geometry]:
+    """What a convolution sees that computes only rows `first` and on of the result, which are y."""
+    start = first * given.stride[0] - given.pads[0][0]
+    end = start + (y.shape[2] - 1) * given.stride[0] + (kernel - 1) * given.dilation[0] + 1
+    n = x.shape[2]
+    if given.mode in loop.CONSTANTS or 0 <= start and end <= n:
+        before, after = min(max(-start, 0), end - start), max(end - max(n, start), 0)
+        x = x[:, :, max(start, 0) : max(min(end, n), 0)]
+    else:
+        before = after = 0
+        x = x.take(loop.tap_map(n, given.pads[0][0], first * given.stride[0], end - start, 1, 1, 1, given.mode)[0], 2)
+    return x, y, given._replace(pads=((before, after), *given.pads[1:]), sizes=y.shape[2:])
+
+
 class EngineJob:
-    """A job as the engine takes it: which arrays it can use as they lie, and a plan for each chunk."""
+    """A job as the engine takes it: which arrays it can use as they lie, and a plan for each part."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -96,41 +127,37 @@ class EngineJob:
             and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
         )
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
-        self.x, self.y, self.pixel = job.x, job.y, 1
-        self.stride, self.pads, self.dilation = job.geometry.stride, job.geometry.pads, job.geometry.dilation
-        if self.readable and self.direct and self.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y):
-            # Colours side by side are one wide picture whose taps lie a pixel apart.
-            n = self.pixel = job.x.shape[0]
-            self.x, self.y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (job.x, job.y))
-            self.dilation = (*self.dilation[:-1], self.dilation[-1] * n)
-            self.pads = (*self.pads[:-1], (self.pads[-1][0] * n, self.pads[-1][1] * n))
-        whole = self.readable and self.direct
-        self.step = max(1, len(self.x) if whole else CHUNK // max(1, self.x[:1].size, self.y[:1].size))
+        self.whole = self.readable and self.direct
+        self.pixels = self.whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
 
-    def chunk(self, first: int) -> tuple[np.ndarray, np.ndarray, engine.Plan]:
-        """The samples from `first` on, where their sums go, and the plan."""
-        job, part, missing = self.job, slice(first, first + self.step), 3 - len(self.stride)
-        x = self.x[part] if self.readable else self.x[part].astype(job.compute)
-        sums = self.y[part] if self.direct else np.empty(self.y[part].shape, job.compute)
+    def plan(self, x: np.ndarray, y: np.ndarray, geometry: Geometry) -> engine.Plan:
+        """The plan of a part, for x and y as the engine can use them."""
+        job, missing, pixel = self.job, 3 - len(geometry.stride), 1
+        pads, dilation = geometry.pads, geometry.dilation
+        if self.pixels:  # colours side by side are one wide picture whose taps lie a pixel apart
+            pixel = len(x)
+            x, y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (x, y))
+            dilation = (*dilation[:-1], dilation[-1] * pixel)
+            pads = (*pads[:-1], (pads[-1][0] * pixel, pads[-1][1] * pixel))
         low, high = job.limits if job.limits and self.direct else (None, None)
-        plan = engine.Plan(
-            lift(x), self.w, lift(sums), job.compute, (1,) * missing + self.stride, ((0, 0),) * missing + self.pads,
-            (1,) * missing + self.dilation, job.groups, job.geometry.mode, job.value, job.divisor or 1.0,
-            -np.inf if low is None else low, np.inf if high is None else high, job.algorithm, forced_isa(), self.pixel,
+        return engine.Plan(
+            lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
+            (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
+            -np.inf if low is None else low, np.inf if high is None else high, job.algorithm, forced_isa(), pixel,
         )
-        return x, sums, plan
 
 
 def _run_engine(job: Job) -> bool:
     """By the C core; False where weights are not finite and zeros are padded."""
-    whole = EngineJob(job)
+    lies = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
     try:
-        for first in range(0, len(whole.x), whole.step):
-            x, sums, plan = whole.chunk(first)
-            run_plan(plan, x, whole.w, bias, sums, job.threads)
-            if not whole.direct:
-                store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, whole.y[first : first + whole.step])
+        for x, y, geometry in parts_of(job, lies.whole):
+            x = x if lies.readable else x.astype(job.compute)
+            sums = y if lies.direct else np.empty(y.shape, job.compute)
+            run_plan(lies.plan(x, sums, geometry), x, lies.w, bias, sums, job.threads)
+            if not lies.direct:
+                store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, y)
     except engine.NotFinite:
         return False
     return True
@@ -143,8 +170,8 @@ def plan_of(job: Job) -> engine.Plan | None:
         return None
     if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
         return None
-    whole = EngineJob(job)
-    return whole.chunk(0)[2] if whole.readable and whole.direct and _as_it_lies(job.w) else None
+    lies = EngineJob(job)
+    return lies.plan(job.x, job.y, job.geometry) if lies.whole and _as_it_lies(job.w) else None
 
 
 def threads_for(plan: engine.Plan, workers: Any) -> int:
@@ -179,7 +206,7 @@ def _share(
 def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:
     """Ranges that make up range(size): several for each thread, and as many as patience asks for."""
     count = min(size, max(8 * threads if threads > 1 else 1, int(least) + 1))
-    return list(pairwise(i * size // count for i in range(count + 1)))
+    return list(itertools.pairwise(i * size // count for i in range(count + 1)))
 
 
 def _interleaved(array: np.ndarray) -> bool:
@@ -195,14 +222,12 @@ def _run_loop(job: Job) -> None:
     w = lift(job.w.astype(job.compute, copy=False))
     readable = _as_it_lies(job.x) and job.x.dtype == job.compute
     direct = _as_it_lies(job.y) and job.y.dtype == job.wanted == job.compute and not late and job.limits is None
-    step = max(1, len(job.x) if readable and direct else CHUNK // max(1, job.x[:1].size, job.y[:1].size))
-    for first in range(0, len(job.x), step):
-        part = slice(first, first + step)
-        given = job.x[part] if readable else job.x[part].astype(job.compute)
-        sums = job.y[part] if direct else np.empty(job.y[part].shape, job.compute)
-        _share_loop(lift(given), w, bias, lift(sums), job)
+    for x, y, geometry in parts_of(job, readable and direct):
+        given = x if readable else x.astype(job.compute)
+        sums = y if direct else np.empty(y.shape, job.compute)
+        _share_loop(lift(given), w, bias, lift(sums), job, geometry)
         if not direct:
-            store(_finish(sums, job), job.wanted, job.y[part])
+            store(_finish(sums, job), job.wanted, y)
 
 
 def _finish(sums: np.ndarray, job: Job) -> np.ndarray:
@@ -214,12 +239,12 @@ def _finish(sums: np.ndarray, job: Job) -> np.ndarray:
     return sums if job.limits is None else np.asarray(np.clip(sums, *job.limits))
 
 
-def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, job: Job) -> None:
+def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, job: Job, geometry: Geometry) -> None:
     """The loop over 5-axis arrays, cut into parts of the result where threads pay."""
-    missing = 3 - len(job.geometry.stride)
-    stride = (1,) * missing + job.geometry.stride
-    dilation = (1,) * missing + job.geometry.dilation
-    pads = ((0, 0),) * missing + job.geometry.pads
+    missing = 3 - len(geometry.stride)
+    stride = (1,) * missing + geometry.stride
+    dilation = (1,) * missing + geometry.dilation
+    pads = ((0, 0),) * missing + geometry.pads
 
     def part(axis: int, first: int, last: int) -> None:
         start = [0, 0, 0]
@@ -228,7 +253,7 @@ def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, j
         if axis >= 2:
             start[axis - 2] = first
         loop.correlate(x[first:last] if axis == 0 else x, w, bias, y[tuple(cut)], stride, pads, dilation,
-                       job.groups, job.geometry.mode, job.value, start)
+                       job.groups, geometry.mode, job.value, start)
 
     work = 8.0 * y.size * w[0].size  # the loop is slower than the engine by about so much
     threads = job.threads if work >= THREADING_PAYS else 1

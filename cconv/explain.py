@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import images, layers
-from .compute import THREADING_PAYS, EngineJob, Job, needs_loop
+from .compute import THREADING_PAYS, EngineJob, Job, needs_loop, parts_of
 from .operation import prepare
 
 VOCABULARY: dict[Callable[..., Any], tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -110,7 +110,9 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
         shared = 8 * job.y.size * taps >= THREADING_PAYS
         return Plan("loop", why, workspace_bytes=3 * job.y.shape[-1] * job.compute.itemsize, packed_bytes=0, tasks=1,
                     workers=job.threads if shared else 1, isa="any", **common)
-    _, _, plan = EngineJob(job).chunk(0)
+    lies = EngineJob(job)
+    x, y, geometry = next(parts_of(job, lies.whole))
+    plan = lies.plan(x if lies.readable else x.astype(job.compute), y if lies.direct else np.empty(y.shape, job.compute), geometry)
     outputs = job.w.shape[0] // job.groups
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",
@@ -119,5 +121,5 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
     if job.algorithm == plan.algorithm:
         why = "it was asked for"
     workers = min(job.threads, plan.tasks) if plan.work >= THREADING_PAYS else 1
-    return Plan(plan.algorithm, why, workspace_bytes=plan.workspace_bytes, packed_bytes=plan.packed_bytes, tasks=plan.tasks,
+    return Plan(plan.algorithm, why, workspace_bytes=plan.workspace_bytes, packed_bytes=plan.packed_bytes if plan.prepacked else 0, tasks=plan.tasks,
                 workers=workers, isa=plan.isa, **common)
