@@ -1,81 +1,121 @@
-"""Network layers beside torch, one thread: `OMP_NUM_THREADS=1 python benchmarks/layers.py`.
+"""Network layers beside torch, onnxruntime, openvino and ncnn, one thread: `python benchmarks/layers.py [WORD...]`.
 
-One call of cconv.conv2d and one of torch.nn.functional.conv2d, weights handed in each time; results
-are compared before they are timed.  Writes docs/benchmark_layers.md and .json.
+Two races in one.  One-shot: cconv.conv2d and torch.nn.functional.conv2d are handed the weights in each
+call.  Prepacked: every other peer may prepare its weights before the clock starts, and so may cconv's
+engine.  Peers that are not installed are left out; results are compared before they are timed.
+Writes docs/benchmark_layers.md, .json and docs/images/benchmark_layers.png, unless WORDs choose layers.
 """
 
 from __future__ import annotations
 
-import math
+import os
+import sys
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from collections.abc import Callable
 
 import numpy as np
-import torch
-from race import limits, race, report
+import peers
+from race import draw, limits, mean, race, report
 
 import cconv
+from cconv import engine
 
-# name, batch, input channels, output channels, size, kernel, stride, padding, dilation, groups
+# name, dtype, batch, input channels, output channels, size, kernel, stride, padding, dilation, groups
 LAYERS = [
-    ("7x7 s2, 3 to 64, 224", 1, 3, 64, (224, 224), 7, 2, 3, 1, 1),
-    ("3x3, 64 to 64, 56", 1, 64, 64, (56, 56), 3, 1, 1, 1, 1),
-    ("3x3, 128 to 128, 28", 1, 128, 128, (28, 28), 3, 1, 1, 1, 1),
-    ("3x3, 256 to 256, 14", 1, 256, 256, (14, 14), 3, 1, 1, 1, 1),
-    ("3x3, 512 to 512, 7", 1, 512, 512, (7, 7), 3, 1, 1, 1, 1),
-    ("3x3 s2, 128 to 128, 56", 1, 128, 128, (56, 56), 3, 2, 1, 1, 1),
-    ("1x1, 64 to 256, 56", 1, 64, 256, (56, 56), 1, 1, 0, 1, 1),
-    ("1x1, 256 to 64, 56", 1, 256, 64, (56, 56), 1, 1, 0, 1, 1),
-    ("1x1, 1024 to 256, 14", 1, 1024, 256, (14, 14), 1, 1, 0, 1, 1),
-    ("3x3, 64 to 64, 224", 1, 64, 64, (224, 224), 3, 1, 1, 1, 1),
-    ("3x3, 3 to 64, 224", 1, 3, 64, (224, 224), 3, 1, 1, 1, 1),
-    ("3x3, 512 to 512, 28", 1, 512, 512, (28, 28), 3, 1, 1, 1, 1),
-    ("depthwise 3x3, 32, 112", 1, 32, 32, (112, 112), 3, 1, 1, 1, 32),
-    ("depthwise 3x3 s2, 64, 112", 1, 64, 64, (112, 112), 3, 2, 1, 1, 64),
-    ("depthwise 3x3, 512, 14", 1, 512, 512, (14, 14), 3, 1, 1, 1, 512),
-    ("depthwise 5x5, 240, 28", 1, 240, 240, (28, 28), 5, 1, 2, 1, 240),
-    ("3x3 groups 32, 128, 56", 1, 128, 128, (56, 56), 3, 1, 1, 1, 32),
-    ("3x3 dilation 2, 256, 33", 1, 256, 256, (33, 33), 3, 1, 2, 2, 1),
-    ("3x3, 37 to 53, 41x43", 1, 37, 53, (41, 43), 3, 1, 1, 1, 1),
-    ("5x5, 1 to 6, 28, batch 64", 64, 1, 6, (28, 28), 5, 1, 0, 1, 1),
-    ("5x5, 6 to 16, 14, batch 64", 64, 6, 16, (14, 14), 5, 1, 0, 1, 1),
+    ("7x7 s2, 3 to 64, 224", "float32", 1, 3, 64, (224, 224), 7, 2, 3, 1, 1),
+    ("3x3, 64 to 64, 56", "float32", 1, 64, 64, (56, 56), 3, 1, 1, 1, 1),
+    ("3x3, 128 to 128, 28", "float32", 1, 128, 128, (28, 28), 3, 1, 1, 1, 1),
+    ("3x3, 256 to 256, 14", "float32", 1, 256, 256, (14, 14), 3, 1, 1, 1, 1),
+    ("3x3, 512 to 512, 7", "float32", 1, 512, 512, (7, 7), 3, 1, 1, 1, 1),
+    ("3x3 s2, 128 to 128, 56", "float32", 1, 128, 128, (56, 56), 3, 2, 1, 1, 1),
+    ("1x1, 64 to 256, 56", "float32", 1, 64, 256, (56, 56), 1, 1, 0, 1, 1),
+    ("1x1, 256 to 64, 56", "float32", 1, 256, 64, (56, 56), 1, 1, 0, 1, 1),
+    ("1x1, 1024 to 256, 14", "float32", 1, 1024, 256, (14, 14), 1, 1, 0, 1, 1),
+    ("3x3, 64 to 64, 224", "float32", 1, 64, 64, (224, 224), 3, 1, 1, 1, 1),
+    ("3x3, 3 to 64, 224", "float32", 1, 3, 64, (224, 224), 3, 1, 1, 1, 1),
+    ("3x3, 512 to 512, 28", "float32", 1, 512, 512, (28, 28), 3, 1, 1, 1, 1),
+    ("depthwise 3x3, 32, 112", "float32", 1, 32, 32, (112, 112), 3, 1, 1, 1, 32),
+    ("depthwise 3x3 s2, 64, 112", "float32", 1, 64, 64, (112, 112), 3, 2, 1, 1, 64),
+    ("depthwise 3x3, 512, 14", "float32", 1, 512, 512, (14, 14), 3, 1, 1, 1, 512),
+    ("depthwise 5x5, 240, 28", "float32", 1, 240, 240, (28, 28), 5, 1, 2, 1, 240),
+    ("3x3 groups 32, 128, 56", "float32", 1, 128, 128, (56, 56), 3, 1, 1, 1, 32),
+    ("3x3 dilation 2, 256, 33", "float32", 1, 256, 256, (33, 33), 3, 1, 2, 2, 1),
+    ("3x3, 37 to 53, 41x43", "float32", 1, 37, 53, (41, 43), 3, 1, 1, 1, 1),
+    ("5x5, 1 to 6, 28, batch 64", "float32", 64, 1, 6, (28, 28), 5, 1, 0, 1, 1),
+    ("5x5, 6 to 16, 14, batch 64", "float32", 64, 6, 16, (14, 14), 5, 1, 0, 1, 1),
+    ("3x3, 64 to 64, 56, float64", "float64", 1, 64, 64, (56, 56), 3, 1, 1, 1, 1),
+    ("1x1, 256 to 64, 56, float64", "float64", 1, 256, 64, (56, 56), 1, 1, 0, 1, 1),
+    ("1-D, 9, 64 to 64, 4096", "float32", 1, 64, 64, (4096,), 9, 1, 4, 1, 1),
+    ("3-D, 3x3x3, 16 to 32, 28", "float32", 1, 16, 32, (28, 28, 28), 3, 1, 1, 1, 1),
 ]
 
 
+def packed(x: np.ndarray, w: np.ndarray, b: np.ndarray, y: np.ndarray, s: int, p: int, d: int, g: int) -> Callable[[], object]:
+    """The engine with weights that were put in order before."""
+    axes = x.ndim - 2
+    lifted = [a.reshape(*a.shape[:2], *(1,) * (3 - axes), *a.shape[2:]) for a in (x, w, y)]
+    before = (1,) * (3 - axes)
+    plan = engine.Plan(
+        *lifted, x.dtype, (*before, *[s] * axes), (*[(0, 0)] * (3 - axes), *[(p, p)] * axes), (*before, *[d] * axes), g,
+        "constant", 0.0, weights="packed",
+    )
+    weights = plan.pack(lifted[1])
+    return lambda: plan.run(0, plan.tasks, lifted[0], weights, b, lifted[2])
+
+
 def main() -> None:
-    torch.set_num_threads(1)
     cconv.set_workers(1)
-    draw = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     machine = limits()
-    rows, ratios, data = [], [], []
-    for name, n, c, o, size, k, s, p, d, g in LAYERS:
-        x = draw.standard_normal((n, c, *size), np.float32)
-        w, b = draw.standard_normal((o, c // g, k, k), np.float32), draw.standard_normal(o, np.float32)
-        tx, tw, tb = map(torch.from_numpy, (x, w, b))
-        last = tx.contiguous(memory_format=torch.channels_last)
-        y = cconv.conv2d(x, w, b, s, p, d, g)
-        with torch.no_grad():
-            want = torch.nn.functional.conv2d(tx, tw, tb, s, p, d, g).numpy()
-            assert np.abs(y - want).max() <= 1e-4 * np.abs(want).max(), name
-            times = race({
-                "cconv": lambda: cconv.conv2d(x, w, b, s, p, d, g, out=y),
-                "torch": lambda: torch.nn.functional.conv2d(tx, tw, tb, s, p, d, g),
-                "torch channels_last": lambda: torch.nn.functional.conv2d(last, tw, tb, s, p, d, g),
-            })
+    rows, data, eager, best = [], [], [], []
+    for name, kind, n, c, o, size, k, s, p, d, g in LAYERS:
+        if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
+            continue
+        dtype = np.dtype(kind)
+        x = random.standard_normal((n, c, *size)).astype(dtype)
+        w, b = random.standard_normal((o, c // g, *[k] * len(size))).astype(dtype), random.standard_normal(o).astype(dtype)
+        conv = {1: cconv.conv1d, 2: cconv.conv2d, 3: cconv.conv3d}[len(size)]
+        y = conv(x, w, b, s, p, d, g)
+        other = np.empty_like(y)
+        contestants = {
+            "cconv": packed(x, w, b, other, s, p, d, g),
+            "cconv one-shot": lambda: conv(x, w, b, s, p, d, g, out=y),
+            **peers.contestants(x, w, b, s, p, d, g),
+        }
+        want = conv(x, w, b, s, p, d, g, algorithm="loop")
+        for peer, run in list(contestants.items()):
+            result = run()
+            result = other if peer == "cconv" else np.asarray(result).reshape(want.shape)
+            if np.abs(result - want).max() > 1e-3 * np.abs(want).max():
+                print(f"{name}: {peer} disagrees and is left out")
+                del contestants[peer]
+        times = race(contestants, 0.35 * len(contestants))
         work = 2 * y.size * w[0].size / 1e9
-        best, median = (min(t[i] for peer, t in times.items() if peer != "cconv") / times["cconv"][i] for i in (0, 1))
-        eager = times["torch"][0] / times["cconv"][0]
-        ratios.append(eager)
-        speed = {peer: work / t[0] for peer, t in times.items()}
-        rows.append([name, *(f"{v:.0f}" for v in speed.values()), f"{eager:.2f}", f"{best:.2f} ({median:.2f})",
-                     f"{100 * speed['cconv'] / machine['GFLOP/s']:.0f} %"])
+        rivals = [peer for peer in times if not peer.startswith("cconv")]
+        ratio = {i: min(times[r][i] for r in rivals) / times["cconv"][i] for i in (0, 1)}
+        alone = times["torch"][0] / times["cconv one-shot"][0]
+        nearest = max(work / machine[kind], (x.nbytes + w.nbytes + y.nbytes) / 1e9 / machine["GB/s"])
+        eager.append(alone)
+        best.append(ratio[0])
+        rows.append([name, *(f"{work / times[peer][0]:.0f}" if peer in times else "" for peer in ("cconv", "cconv one-shot", *peers.NAMES)),
+                     f"{alone:.2f}", f"{ratio[0]:.2f} ({ratio[1]:.2f})", min(rivals, key=lambda r: times[r][0]),
+                     f"{100 * nearest / times['cconv'][0]:.0f} %"])
         data.append({"layer": name, "seconds": times})
         print(rows[-1], flush=True)
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    if sys.argv[1:]:
+        return
     report(
-        "benchmark_layers", f"Layers, float32, one thread (a matrix product here: {machine['GFLOP/s']:.0f} GFLOP/s; geometric "
-        f"mean over torch: {mean:.2f})",
-        ["layer", "cconv GFLOP/s", "torch", "torch channels_last", "of torch", "of the better (median)", "of a matrix product"],
+        "benchmark_layers", "Layers, one thread",
+        f"GFLOP/s counted as direct, from the minimum of many runs; `{machine['float32']:.0f}` float32 multiply-adds in registers "
+        f"and {machine['GB/s']:.0f} GB/s of copying are this core's limits.  \"one-shot\" is handed the weights in each call, as torch is; "
+        f"the others prepare them before.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(best):.2f} of the best peer.",
+        ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "of the best (median)", "the best", "of the limit"],
         rows, {"limits": machine, "rows": data},
     )
+    draw("benchmark_layers", "cconv's speed, of its peers'", [row[0] for row in rows],
+         {"one-shot, of torch": eager, "prepacked, of the best peer": best})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,13 @@
 #define CCONV_HIDDEN
 #endif
 
+/* A line of the cache that will be read; the address need not exist. */
+#if defined(__clang__) || defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
+
 #if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
 #define CCONV_X86 1
 #elif defined(__aarch64__) || defined(_M_ARM64)
@@ -31,6 +38,7 @@ enum {
     MAX_TILE = 12,          /* scalars of a register tile */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
+    LINE = 64,              /* bytes of a cache */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 

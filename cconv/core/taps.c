@@ -128,6 +128,32 @@ int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
     return finite;
 }
 
+/* What the next block will read, fetched into the cache a few lines with each tile: rows of `bytes` bytes, `step`
+ * bytes apart. */
+typedef struct ahead {
+    const char *row;
+    int64_t step, rows, bytes, at, lines;       /* at: in the row; lines: with each tile */
+} ahead;
+
+static void fetch(ahead *a)
+{
+    int64_t i;
+    for (i = 0; i < a->lines && a->rows > 0; i++) {
+        PREFETCH(a->row + a->at);
+        a->at += LINE;
+        if (a->at < a->bytes) continue;
+        a->at = 0;
+        a->row += a->step;
+        a->rows--;
+    }
+}
+
+static ahead fetching(const char *row, int64_t step, int64_t rows, int64_t bytes, int64_t tiles)
+{
+    const ahead a = {row, step, rows, bytes, 0, (rows * ((bytes + LINE - 1) / LINE) + tiles - 1) / tiles};
+    return a;
+}
+
 /* A block of taps of a task: what its tiles read and write. */
 typedef struct block {
     const cconv_plan *plan;
@@ -140,6 +166,7 @@ typedef struct block {
     const char *bias;                   /* of the group; across: of the task's channels, then zeros */
     char *sums, *output;                /* output: NULL if sums are kept for store */
     int64_t output_plane, output_row, output_step;
+    ahead input, ordered;
 } block;
 
 static const char *weights_at(const block *b, int64_t o, int64_t pitch)
@@ -148,7 +175,7 @@ static const char *weights_at(const block *b, int64_t o, int64_t pitch)
 }
 
 /* Positions j to j + count - 1 of row r for one tile of weights. */
-static void along(const block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
+static void along(block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
 {
     const cconv_plan *plan = b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -158,6 +185,8 @@ static void along(const block *b, int64_t tile, int64_t r, int64_t j, int64_t co
     const int width = vectors == 4 ? 2 : vectors == 2;
     const char *start = !b->first ? NULL : b->bias ? b->bias + first * size : (const char *)no_bias;
     char *sums = b->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
+    fetch(&b->input);
+    fetch(&b->ordered);
     kernels->taps[outputs][width](
         b->x + (r * plan->row_pitch + j) * size, b->x_at, weights_at(b, o, outputs),
         b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
@@ -174,7 +203,7 @@ static int64_t width_at(const cconv_plan *plan, int64_t left)
 }
 
 /* Tile by tile: its weights stay in L1, and few lines of the output are open at a time. */
-static void run_along(const block *b)
+static void run_along(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
@@ -189,7 +218,7 @@ static void run_along(const block *b)
             }
 }
 
-static void run_across(const block *b)
+static void run_across(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
@@ -204,6 +233,8 @@ static void run_across(const block *b)
             for (piece = 0; piece < pieces; piece++) {
                 const int64_t j = piece * columns / pieces, positions = (piece + 1) * columns / pieces - j;
                 char *sums = b->sums + ((r * columns + j) * plan->sums_plane + o) * size;
+                fetch(&b->input);
+                fetch(&b->ordered);
                 kernels->taps[positions][wide](
                     weights_at(b, o, pitch), b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
                     b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
@@ -230,6 +261,35 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
         kernels->turn(b->sums + r * columns * plan->sums_plane * size, (ptrdiff_t)plan->sums_plane, columns, task->out_count,
                       to + r * to_row * size, (ptrdiff_t)to_plane);
     if (!plan->turn_in_place) cconv_store_band(plan, task, turned, columns, plane, bias, output);
+}
+
+/* How many tiles a block of the task has, about. */
+static int64_t tiles_of(const cconv_plan *plan, const cconv_task *task)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t tile = plan->form == ACROSS ? kernels->tile : 2 * kernels->lanes;
+    return (task->tile_last - task->tile_first) * (plan->form == ALONG_PANEL || plan->form == ALONG_GAPS
+               ? task->size[1] * task->size[2] / tile + 1 : task->size[1] * ((task->size[2] + tile - 1) / tile));
+}
+
+/* The channels and the weights of the next block of channels; those in between lie in the same lines, mostly. */
+static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b, const char *input, const char *weights, int64_t next,
+                       int last)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->input_type), channels = d->in_channels / d->groups, tiles = tiles_of(plan, task);
+    const int64_t first = task->first[1] * d->stride[1] - d->before[1], row = first > 0 ? first : 0;
+    const int64_t end = first + task->size[1] * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1];
+    const int64_t held = channels - next < plan->channel_block ? channels - next : plan->channel_block;
+    b->input = b->ordered = fetching(NULL, 0, 0, 0, 1);
+    if (!last || held <= 0) return;
+    if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && end > row)
+        b->input = fetching(input + task->n * d->input_stride[0] + (task->group * channels + next) * d->input_stride[1] + row * d->input_stride[3],
+                            d->input_stride[1], held, ((end < d->input[1] ? end : d->input[1]) - row) * d->input_stride[3], tiles);
+    if (!plan->prepacked && plan->dense_weights)
+        b->ordered = fetching(weights + (task->group * (d->out_channels / d->groups) + task->out_first) * d->weight_stride[0]
+                                  + next * d->weight_stride[1],
+                              d->weight_stride[0], task->out_count, held * d->weight_stride[1], tiles);
 }
 
 int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
@@ -283,6 +343,7 @@ int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *i
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
                 b.x_at = t.panel;
             }
+            look_ahead(plan, task, &b, input, weights, c + plan->channel_block, at + BLOCK_TAPS >= held * kernel);
             if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);
         }
