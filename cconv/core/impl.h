@@ -35,7 +35,7 @@
 
 enum {
     BLOCK_TAPS = 128,       /* taps summed in a register before the sum goes to memory */
-    MAX_TILE = 12,          /* scalars of a register tile */
+    MAX_TILE = 14,          /* scalars of a register tile */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */

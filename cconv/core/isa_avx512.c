@@ -55,7 +55,7 @@ CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
 #define ZERO() _mm512_setzero_ps()
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm512_add_ps(a, b)
-#define TILE 12
+#define TILE 14
 #define EVENS(u, v) even_floats(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
@@ -76,7 +76,7 @@ CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
 #define ZERO() _mm512_setzero_pd()
 #define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define ADD(a, b) _mm512_add_pd(a, b)
-#define TILE 12
+#define TILE 14
 #define EVENS(u, v) even_doubles(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)

@@ -166,6 +166,7 @@ typedef struct band {
     int count;
     int64_t step;               /* rows of a plane between two rows of a column */
     const char *planes, *input;
+    int64_t first;              /* where in a channel the first position reads, if some read there */
     ptrdiff_t input_step;
     char *out;
     ptrdiff_t out_step;
@@ -291,8 +292,10 @@ static void find_regions(const cconv_plan *plan, const cconv_task *task, band *a
         find_inside(row, height, plan->reach[1], d->input[1] - 1, at->step * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
         find_inside(column, width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
     }
-    if (rows[1] <= rows[0] || columns[1] <= columns[0]) rows[0] = rows[1] = height;
     at->count = 0;
+    at->first = 0;
+    if (rows[1] <= rows[0] || columns[1] <= columns[0]) rows[0] = rows[1] = height;
+    else at->first = depth * d->input_stride[2] + row * d->input_stride[3] + column * d->input_stride[4];
     add_region(at, 0, rows[0], 0, width, 0);
     add_region(at, rows[0], rows[1], 0, columns[0], 0);
     add_region(at, rows[0], rows[1], columns[0], columns[1], 1);
@@ -307,8 +310,6 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
     const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
-    const int64_t first = (task->od * d->stride[0] - d->before[0]) * d->input_stride[2]
-                          + (task->first[1] - d->before[1]) * d->input_stride[3] + (task->first[2] - d->before[2]) * d->input_stride[4];
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
     cconv_task part = *task;
     int64_t c, o, i;
@@ -329,7 +330,7 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                     if (!at.regions[k].inside)
                         load_region(plan, &part, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
                                     part.group == task->group && c == 0);
-            at.input = plan->read_in_place ? channel + first : NULL;
+            at.input = channel + at.first;
             for (o = 0; o < part.out_count; o++) {
                 const int64_t out = part.group * (d->out_channels / d->groups) + part.out_first + o;
                 const char *w = weights + (out * plan->taps + c * kernel) * size;

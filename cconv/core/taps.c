@@ -279,13 +279,14 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->input_type), channels = d->in_channels / d->groups, tiles = tiles_of(plan, task);
     const int64_t first = task->first[1] * d->stride[1] - d->before[1], row = first > 0 ? first : 0;
-    const int64_t end = first + task->size[1] * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1];
+    const int64_t end = first + (task->size[1] - 1) * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1] + 1;
+    const int64_t below = end < d->input[1] ? end : d->input[1];
     const int64_t held = channels - next < plan->channel_block ? channels - next : plan->channel_block;
     b->input = b->ordered = fetching(NULL, 0, 0, 0, 1);
     if (!last || held <= 0) return;
-    if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && end > row)
+    if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * channels + next) * d->input_stride[1] + row * d->input_stride[3],
-                            d->input_stride[1], held, ((end < d->input[1] ? end : d->input[1]) - row) * d->input_stride[3], tiles);
+                            d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
     if (!plan->prepacked && plan->dense_weights)
         b->ordered = fetching(weights + (task->group * (d->out_channels / d->groups) + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
