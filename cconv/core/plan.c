@@ -31,7 +31,7 @@ enum {
     BAND_COLUMNS = 4096,
     OUTPUTS = 512,                      /* channels of a task, so that a block of their weights stays there too */
     GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
-    FEW_USES = 4,                       /* tasks that share weights: fewer put them in order themselves */
+    FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
     WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
 };
 
@@ -178,7 +178,7 @@ static void cut(cconv_plan *plan)
     /* Enough positions for weights that come from memory to be used often; then as many output
      * channels as the cache holds their sums. */
     band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row + plan->reach[2])) - plan->reach[1])
-                : parts(BAND_POSITIONS, row);
+                : parts(most(BAND_POSITIONS, least(BAND_POSITIONS * 32 / outputs, planes / times(plan->channel_block, slices))), row);
     band = least(band, height);
     if (group_work >= WORTH_SHARING) {
         samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
