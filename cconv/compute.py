@@ -205,7 +205,7 @@ def _share(
 
 def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:
     """Ranges that make up range(size): several for each thread, and as many as patience asks for."""
-    count = min(size, max(8 * threads if threads > 1 else 1, int(least) + 1))
+    count = min(size, max(32 * threads if threads > 1 else 1, int(least) + 1))
     return list(itertools.pairwise(i * size // count for i in range(count + 1)))
 
 

@@ -32,7 +32,10 @@ enum {
     OUTPUTS = 512,                      /* channels of a task, so that a block of their weights stays there too */
     GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
     FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
-    WORTH_SHARING = 1 << 21             /* multiplications of a sample that are cut for two workers */
+    WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
+    SHARES = 8,                         /* tasks that they are cut into, at least */
+    OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
+    LEAST_POSITIONS = 112               /* of a band that is cut for it */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -166,7 +169,7 @@ static void cut(cconv_plan *plan)
     const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
     const int64_t group_work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
                                      times(plan->output[1], plan->output[2]));
-    int64_t columns, height, band, row, samples = 1, uses;
+    int64_t columns, height, band, bands, row, samples, uses;
     int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
 
     plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
@@ -180,14 +183,21 @@ static void cut(cconv_plan *plan)
     band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row + plan->reach[2])) - plan->reach[1])
                 : parts(most(BAND_POSITIONS, least(BAND_POSITIONS * 32 / outputs, planes / times(plan->channel_block, slices))), row);
     band = least(band, height);
-    if (group_work >= WORTH_SHARING) {
-        samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
-        if (samples < 4 && parts(height, band) < 4 / samples && times(parts(height, 4), row) >= (rows ? 1 : BAND_POSITIONS / 2))
-            band = parts(height, 4);
+    bands = parts(height, band);
+    plan->out_blocks = least(plan->tiles, most(parts(times(outputs, times(band, row)), sums), parts(outputs, OUTPUTS)));
+    /* Enough tasks for some workers, and an even number while there are few: by blocks of output channels as long as
+     * these are many for what is loaded, then by lower bands. */
+    samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
+    if (group_work >= WORTH_SHARING && samples < SHARES) {
+        while (times(times(samples, bands), plan->out_blocks) < SHARES && 2 * plan->out_blocks <= plan->tiles
+               && outputs >= OUTPUTS_SHARED * plan->out_blocks)
+            plan->out_blocks *= 2;
+        while (times(times(samples, bands), plan->out_blocks) < SHARES && times(parts(height, bands + 1), row) >= (rows ? 1 : LEAST_POSITIONS))
+            bands++;
+        if (times(times(samples, bands), plan->out_blocks) % 2 && times(times(samples, bands), plan->out_blocks) < 2 * SHARES && bands < height)
+            bands++;
     }
-    plan->out_blocks = most(parts(times(outputs, times(band, row)), sums), parts(outputs, OUTPUTS));
-    if (group_work >= WORTH_SHARING && times(times(samples, parts(height, band)), plan->out_blocks) < 2) plan->out_blocks = 2;
-    plan->out_blocks = least(plan->out_blocks, plan->tiles);
+    band = parts(height, bands);
     plan->band[0] = 1;
     plan->band[1] = parts(height, parts(height, band));
     if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));
