@@ -1,0 +1,83 @@
+"""The result has the same bits for any number of workers, alignment, batch position and memory order."""
+
+import numpy as np
+import pytest
+
+import cconv
+
+RNG = np.random.default_rng(11)
+
+# channels, output channels, size, kernel, options: each way to multiply and each form of it
+LAYERS = {
+    "wide": (20, 40, (9, 70), 3, {"padding": 1}),
+    "narrow": (40, 40, (7, 7), 3, {"padding": 1}),
+    "odd": (17, 19, (13, 21), 3, {"padding": 2, "padding_mode": "reflect"}),
+    "few outputs": (5, 3, (12, 50), 5, {"padding": 2}),
+    "strided": (8, 16, (30, 31), 3, {"stride": 2, "padding": 1}),
+    "pointwise": (64, 48, (10, 33), 1, {}),
+    "depthwise": (12, 12, (40, 37), 3, {"padding": 1, "groups": 12}),
+    "grouped": (12, 24, (20, 40), 3, {"padding": 1, "groups": 3}),
+    "dilated": (6, 8, (30, 41), 3, {"dilation": (3, 2), "padding": 2}),
+}
+
+
+def arrays(name, dtype):
+    c, o, size, k, options = LAYERS[name]
+    x = RNG.standard_normal((3, c, *size)).astype(dtype)
+    return x, RNG.standard_normal((o, c // options.get("groups", 1), k, k)).astype(dtype), RNG.standard_normal(o).astype(dtype), options
+
+
+def moved(array, by):
+    """The array `by` bytes behind a line of the cache."""
+    memory = np.empty(array.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + by
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name, dtype, monkeypatch):
+    monkeypatch.setattr("cconv.compute.THREADING_PAYS", 1)
+    x, w, b, options = arrays(name, dtype)
+    want = cconv.conv2d(x, w, b, workers=1, **options)
+    for workers in (1, 2, 3, 7):
+        np.testing.assert_array_equal(cconv.conv2d(x, w, b, workers=workers, **options), want)
+    for n in range(len(x)):
+        np.testing.assert_array_equal(cconv.conv2d(x[n], w, b, workers=1, **options), want[n])
+    for order in (np.asfortranarray, lambda a: a[:, ::-1].copy()[:, ::-1], lambda a: a.repeat(2, 3)[..., ::2], lambda a: a.astype(a.dtype.newbyteorder())):
+        np.testing.assert_array_equal(cconv.conv2d(order(x), order(w), b, workers=1, **options), want)
+    last = cconv.conv2d(np.moveaxis(x, 1, -1).copy(), w, b, workers=1, layout="channels_last", **options)
+    np.testing.assert_array_equal(np.moveaxis(last, -1, 1), want)
+    into = np.empty((*want.shape[:-1], want.shape[-1] + 3), dtype)[..., :-3]
+    np.testing.assert_array_equal(cconv.conv2d(x, w, b, workers=1, out=into, **options), want)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_alignments_of_layers(name):
+    x, w, b, options = arrays(name, np.float32)
+    want = cconv.conv2d(x, w, b, workers=1, **options)
+    for by in range(64):
+        out = moved(np.empty_like(want), by)
+        cconv.conv2d(moved(x, by), moved(w, (by * 7 + 1) % 64), moved(b, (by * 5 + 2) % 64), workers=1, out=out, **options)
+        np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("size", [2, 3, 5, 9])
+def test_pictures(dtype, size, monkeypatch):
+    monkeypatch.setattr("cconv.compute.THREADING_PAYS", 1)
+    image = (RNG.standard_normal((60, 90, 3)) * 40 + 99).astype(dtype)
+    kernel = RNG.standard_normal((size, size)) / size**2
+    options = {"padding": "same", "padding_mode": "symmetric", "dtype": dtype}
+    want = cconv.correlate(image, kernel, workers=1, **options)
+    for workers in (2, 3, 7):
+        np.testing.assert_array_equal(cconv.correlate(image, kernel, workers=workers, **options), want)
+    for channel in range(3):
+        np.testing.assert_array_equal(cconv.correlate(image[..., channel], kernel, workers=1, **options), want[..., channel])
+        np.testing.assert_array_equal(cconv.correlate(image[..., channel].copy(), kernel, workers=1, **options), want[..., channel])
+    np.testing.assert_array_equal(cconv.correlate(np.asfortranarray(image), kernel, workers=1, **options), want)
+    for by in range(64):
+        out = moved(np.empty_like(want), (by * 3 + 1) % 64)
+        np.testing.assert_array_equal(cconv.correlate(moved(image, by), kernel, workers=1, out=out, **options), want)
