@@ -52,6 +52,8 @@ static int64_t gcd(int64_t a, int64_t b)
 /* a * b, or LARGEST + 1 where that is exceeded; a and b are at most LARGEST + 1. */
 static int64_t times(int64_t a, int64_t b) { return b != 0 && a > LARGEST / b ? LARGEST + 1 : a * b; }
 
+static int64_t kernel_of(const cconv_desc *d) { return d->kernel[0] * d->kernel[1] * d->kernel[2]; }
+
 static cconv_status check(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -90,13 +92,17 @@ static cconv_status check(cconv_plan *plan)
     return values > MEMORY || taps > MEMORY ? CCONV_ERROR_SIZE : CCONV_OK;
 }
 
-/* rows: each loaded vector serves several rows of one output channel; taps: several output channels. */
+/* rows: each loaded vector serves several rows of one output channel; taps: several output channels.
+ * What was measured: a kernel of one row has no use for `rows` but in being short, and more than a
+ * block of taps costs `rows` a pass over its sums. */
 static cconv_algorithm choose(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    int64_t outputs = d->out_channels / d->groups;
+    const int64_t outputs = d->out_channels / d->groups, taps = times(d->in_channels / d->groups, kernel_of(d));
     if (d->algorithm != CCONV_AUTO) return d->algorithm;
-    return outputs >= 4 || (outputs > 1 && d->kernel[1] == 1) ? CCONV_TAPS : CCONV_ROWS;
+    if (outputs >= 4) return CCONV_TAPS;
+    return d->kernel[1] == 1 ? (times(taps, outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS)
+                             : (outputs > 1 && taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS);
 }
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -117,8 +123,6 @@ static void phases(cconv_plan *plan)
         plan->phases[a] = least(k, plan->cycle[a]);
     }
 }
-
-static int64_t kernel_of(const cconv_desc *d) { return d->kernel[0] * d->kernel[1] * d->kernel[2]; }
 
 /* How `taps` uses its vectors: what each way takes for one multiplication, the multiplications of empty
  * lanes included; loads and stores are counted in multiplications that they take the time of. */
