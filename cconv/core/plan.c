@@ -35,7 +35,9 @@ enum {
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
     SHARES = 8,                         /* tasks that they are cut into, at least */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
-    LEAST_POSITIONS = 112               /* of a band that is cut for it */
+    LEAST_POSITIONS = 112,              /* of a band that is cut for it */
+    NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
+    FEW_OUTPUTS = 32                    /* or by a few, of any size */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -228,6 +230,14 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1 && d->stride[2] == 1
                           && plan->channel_block == d->in_channels / d->groups;
+    if (plan->algorithm == CCONV_TAPS)      /* one tap over rows without gaps */
+        plan->read_in_place = kernel_of(d) == 1 && plan->form == ALONG_GAPS && plan->band[2] == plan->output[2]
+                              && d->input_type == d->compute && d->input_stride[4] == size && d->input_stride[1] % size == 0
+                              && d->input_stride[3] == size * d->input[2] && d->input_stride[2] % size == 0
+                              && d->stride[0] == 1 && d->stride[1] == 1 && d->stride[2] == 1
+                              && (d->out_channels / d->groups <= FEW_OUTPUTS
+                                  || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES)
+                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]);
     lies = d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
            && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;

@@ -18,7 +18,7 @@ enum { TURNED = 32 };       /* taps and output channels that are put in order at
 
 typedef struct tables {
     ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
-    ptrdiff_t *panel;           /* the same in a panel */
+    ptrdiff_t *panel;           /* the same in a panel, or in the input */
     ptrdiff_t *weight[2];       /* and in the weights, for each of the two pitches of tiles */
 } tables;
 
@@ -61,7 +61,7 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
                                             + cconv_entry(plan, 2, kw));
                 }
     for (c = 0; c < BLOCK_TAPS; c++) {
-        to.panel[c] = (ptrdiff_t)(c * plan->sums_plane);
+        to.panel[c] = (ptrdiff_t)(plan->read_in_place ? c * (d->input_stride[1] / (int64_t)cconv_type_size(d->compute)) : c * plan->sums_plane);
         to.weight[0][c] = (ptrdiff_t)(c * plan->tile);
         to.weight[1][c] = (ptrdiff_t)(c * (plan->form == ACROSS ? lanes : plan->tile - 1));
     }
@@ -158,8 +158,9 @@ static ahead fetching(const char *row, int64_t step, int64_t rows, int64_t bytes
 typedef struct block {
     const cconv_plan *plan;
     const cconv_task *task;
-    const char *x;                      /* planes or panel */
-    const ptrdiff_t *x_at, *const *w_at;
+    const char *x, *here;               /* planes or panel; the input itself, for positions before `whole` */
+    const ptrdiff_t *x_at, *here_at, *const *w_at;
+    int64_t whole;
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
@@ -185,10 +186,11 @@ static void along(block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
     const int width = vectors == 4 ? 2 : vectors == 2;
     const char *start = !b->first ? NULL : b->bias ? b->bias + first * size : (const char *)no_bias;
     char *sums = b->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
+    const char *x = j < b->whole ? b->here + j * size : b->x + (r * plan->row_pitch + j) * size;
     fetch(&b->input);
     fetch(&b->ordered);
     kernels->taps[outputs][width](
-        b->x + (r * plan->row_pitch + j) * size, b->x_at, weights_at(b, o, outputs),
+        x, j < b->whole ? b->here_at : b->x_at, weights_at(b, o, outputs),
         b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
         b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
         (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes);
@@ -213,7 +215,7 @@ static void run_along(block *b)
     for (tile = task->tile_first; tile < task->tile_last; tile++)
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += n) {
-                n = width_at(plan, length - j);
+                n = width_at(plan, (j < b->whole ? b->whole : length) - j);
                 along(b, tile, r, j, n);
             }
 }
@@ -303,6 +305,7 @@ int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *i
     const tables t = tables_of(plan, work);
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
     const int64_t channel_0 = task->group * (d->out_channels / d->groups);
+    cconv_task copied = *task;
     int64_t c, i, at, tile;
     block b;
     b.plan = plan;
@@ -317,6 +320,14 @@ int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *i
     b.output_plane = d->output_stride[1] / size;
     b.output_row = d->output_stride[3] / size;
     b.output_step = d->output_stride[4] / size;
+    b.here_at = t.panel;
+    b.whole = 0;
+    if (plan->read_in_place) {      /* whole vectors; the rows that hold what is left are copied */
+        const int64_t rows = task->size[1], lanes = kernels->lanes;
+        b.whole = rows * task->size[2] / lanes * lanes;
+        copied.first[1] += b.whole / task->size[2];
+        copied.size[1] = rows - b.whole / task->size[2];
+    }
     if (plan->form == ACROSS) {
         char *start = work + plan->bias_at;
         memset(start, 0, (size_t)(plan->sums_plane * size));
@@ -326,8 +337,10 @@ int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *i
     for (c = 0; c < channels; c += plan->channel_block) {
         const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * channels + c) * d->input_stride[1];
-        for (i = 0; i < held; i++)
-            cconv_load_plane(plan, task, channel + i * d->input_stride[1], planes + i * plan->plane * size, c == 0);
+        for (i = 0; i < held && copied.size[1] > 0; i++)
+            cconv_load_plane(plan, &copied, channel + i * d->input_stride[1],
+                             planes + (i * plan->plane + (copied.first[1] - task->first[1]) * plan->row_pitch) * size, c == 0);
+        b.here = plan->read_in_place ? channel + task->od * d->input_stride[2] + task->first[1] * d->input_stride[3] : NULL;
         for (at = 0; at < held * kernel; at += BLOCK_TAPS) {
             const int64_t first = c * kernel + at;
             b.taps = held * kernel - at < BLOCK_TAPS ? held * kernel - at : BLOCK_TAPS;
