@@ -563,7 +563,7 @@ static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -580,6 +580,11 @@ static void boundaries(int share)
             window(&t, 1, j % 9 + 1, j / 9 % 3 + 1, j / 27 + 1, 12), window(&t, 2, pick(1, 9), pick(1, 3), pick(1, 4), 12);
             give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, 40));
             if (chance(3)) window(&t, 0, pick(1, 3), pick(1, 3), pick(1, 4), 3), give(&t, 0, pick(1, 3));
+        } else if ((j -= 9 * 3 * 4) < 60) {     /* wide enough to be read where it lies */
+            channels(&t, pick(1, 2), pick(1, 3)), t.layout[0] = 0, t.d.input_type = t.d.compute;
+            if (chance(2)) t.special = 0;
+            window(&t, 1, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12), window(&t, 2, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12);
+            give(&t, 1, pick(1, 40)), give(&t, 2, pick(512, 600));
         } else {
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }

@@ -37,7 +37,9 @@ enum {
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
     NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
-    FEW_OUTPUTS = 32                    /* or by a few, of any size */
+    FEW_OUTPUTS = 32,                   /* or by a few, of any size */
+    WIDE = 512                          /* columns of a picture that `rows` reads where it lies: narrower ones are
+                                         * faster copied, line after line, if they are not in the cache */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -227,7 +229,7 @@ static void in_place(cconv_plan *plan)
         whole &= times(d->kernel[a] - 1, d->dilation[a]) < d->input[a];     /* else no output is free of the border */
         whole &= a == 0 || d->kernel[a] == 1 || !plan->apart[a];
     }
-    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
+    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && plan->band[2] >= WIDE && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1 && d->stride[2] == 1
                           && plan->channel_block == d->in_channels / d->groups;
     if (plan->algorithm == CCONV_TAPS)      /* one tap over rows without gaps */
