@@ -166,6 +166,8 @@ static void tile(cconv_plan *plan)
     plan->tiles = plan->larger_tiles = parts(outputs, plan->tile);
 }
 
+static int64_t tasks(int64_t samples, int64_t bands, const cconv_plan *plan) { return times(times(samples, bands), plan->out_blocks); }
+
 /* Bands of rows and columns, such that a task's planes and sums stay in the cache. */
 static void cut(cconv_plan *plan)
 {
@@ -197,13 +199,11 @@ static void cut(cconv_plan *plan)
      * these are many for what is loaded, then by lower bands. */
     samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
     if (group_work >= WORTH_SHARING && samples < SHARES) {
-        while (times(times(samples, bands), plan->out_blocks) < SHARES && 2 * plan->out_blocks <= plan->tiles
+        while (tasks(samples, bands, plan) < SHARES && 2 * plan->out_blocks <= plan->tiles
                && outputs >= OUTPUTS_SHARED * plan->out_blocks)
             plan->out_blocks *= 2;
-        while (times(times(samples, bands), plan->out_blocks) < SHARES && times(parts(height, bands + 1), row) >= (rows ? 1 : LEAST_POSITIONS))
-            bands++;
-        if (times(times(samples, bands), plan->out_blocks) % 2 && times(times(samples, bands), plan->out_blocks) < 2 * SHARES && bands < height)
-            bands++;
+        while (tasks(samples, bands, plan) < SHARES && times(parts(height, bands + 1), row) >= (rows ? 1 : LEAST_POSITIONS)) bands++;
+        if (tasks(samples, bands, plan) % 2 && tasks(samples, bands, plan) < 2 * SHARES && bands < height) bands++;
     }
     band = parts(height, bands);
     plan->band[0] = 1;

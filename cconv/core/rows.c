@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * rows: one output channel at a time, a block of output rows x vectors of columns in registers.  The
- * kernel is taken apart into columns of up to MAX_CLASS taps below each other; a vector that is loaded
- * for one input row is multiplied by every tap of its column.
+ * rows: one output channel at a time.  The kernel is taken apart into columns of up to MAX_CLASS taps
+ * below each other; a vector that is loaded for one input row is multiplied by every tap of its column.
+ * Short columns, up to three side by side, go down a whole strip of output rows; longer ones run over
+ * blocks of rows x vectors of positions in registers.
  *
  * With a stride the rows of a column are those of one phase; with a dilation the output rows of a block
  * are as far apart as the taps.  Columns are in the order of their length, so that a kernel can run
@@ -335,8 +336,9 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                 const int64_t out = part.group * (d->out_channels / d->groups) + part.out_first + o;
                 const char *w = weights + (out * plan->taps + c * kernel) * size;
                 if (!plan->prepacked) {
+                    const char *from = weights + out * d->weight_stride[0] + c * d->weight_stride[1];
+                    if (!gather(plan, from, t.weight, held * kernel, ordered)) return 0;
                     w = ordered;
-                    if (!gather(plan, weights + out * d->weight_stride[0] + c * d->weight_stride[1], t.weight, held * kernel, ordered)) return 0;
                 }
                 at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]
                                               : work + plan->sums_at + o * plan->sums_plane * size;

@@ -61,7 +61,7 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
                                             + cconv_entry(plan, 2, kw));
                 }
     for (c = 0; c < BLOCK_TAPS; c++) {
-        to.panel[c] = (ptrdiff_t)(plan->read_in_place ? c * (d->input_stride[1] / (int64_t)cconv_type_size(d->compute)) : c * plan->sums_plane);
+        to.panel[c] = (ptrdiff_t)(c * (plan->read_in_place ? d->input_stride[1] / (int64_t)cconv_type_size(d->compute) : plan->sums_plane));
         to.weight[0][c] = (ptrdiff_t)(c * plan->tile);
         to.weight[1][c] = (ptrdiff_t)(c * (plan->form == ACROSS ? lanes : plan->tile - 1));
     }
@@ -287,8 +287,8 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
     b->input = b->ordered = fetching(NULL, 0, 0, 0, 1);
     if (!last || held <= 0) return;
     if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
-        b->input = fetching(input + task->n * d->input_stride[0] + (task->group * channels + next) * d->input_stride[1] + row * d->input_stride[3],
-                            d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
+        b->input = fetching(input + task->n * d->input_stride[0] + (task->group * channels + next) * d->input_stride[1]
+                                + row * d->input_stride[3], d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
     if (!plan->prepacked && plan->dense_weights)
         b->ordered = fetching(weights + (task->group * (d->out_channels / d->groups) + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
