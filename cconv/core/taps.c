@@ -289,6 +289,12 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
     if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * channels + next) * d->input_stride[1]
                                 + row * d->input_stride[3], d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
+    if (plan->prepacked && plan->form == ACROSS) {
+        const int64_t compute = (int64_t)cconv_type_size(d->compute), kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+        b->ordered = fetching(weights + (place_of(plan, task->group, task->tile_first, plan->taps) + next * kernel * plan->tile) * compute,
+                              plan->taps * plan->tile * compute, task->tile_last - task->tile_first,
+                              held * kernel * plan->tile * compute, tiles);
+    }
     if (!plan->prepacked && plan->dense_weights)
         b->ordered = fetching(weights + (task->group * (d->out_channels / d->groups) + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
