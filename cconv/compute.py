@@ -1,4 +1,4 @@
-"""The work of one call: a chunk of samples at a time, by the engine or the loop, on some threads.
+"""The work of one job: by the engine or the loop, on some threads.
 
 The engine (engine.pyx, core/) serves every float sum.  The loop serves exact sums in int64, and
 weights that are not finite over a border of zeros, which it skips where the engine multiplies.
@@ -8,49 +8,19 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import engine, loop, workers as pool
 from .dtypes import F64, store
 from .geometry import shown
+from .job import Job, Part, parts_of, spans
 
 ALGORITHMS = ("auto", "direct", "loop", "rows", "taps")
-CHUNK = 2**18  # values converted at a time, where an array is not as the engine or the loop takes it
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
-
-
-class Geometry(NamedTuple):
-    """Everything about a call that is a number per spatial axis, and its border."""
-
-    stride: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-    sizes: tuple[int, ...]  # of the result
-    mode: str
-    value: float | int
-
-
-class Job(NamedTuple):
-    """One convolution: x (N, C, spatial...), w (O, C/groups, taps...), bias (O,), y (N, O, spatial...)."""
-
-    x: np.ndarray
-    w: np.ndarray
-    bias: np.ndarray | None
-    y: np.ndarray
-    geometry: Geometry
-    groups: int
-    value: float | int  # of the border, as a number of `compute`
-    compute: np.dtype  # of the sums
-    wanted: np.dtype  # of the result
-    divisor: float | None  # of the sums, before the bias
-    limits: tuple[float | None, float | None] | None
-    threads: int
-    algorithm: str
 
 
 def needs_loop(job: Job) -> bool:
@@ -86,36 +56,6 @@ def forced_isa() -> str | None:
     return isa
 
 
-def parts_of(job: Job, whole: bool) -> Iterator[tuple[np.ndarray, np.ndarray, Geometry]]:
-    """The job as (x, y, geometry); if arrays must be converted, in parts of about CHUNK values each."""
-    x, y, given = job.x, job.y, job.geometry
-    samples = len(x) if whole else CHUNK // max(1, x[:1].size, y[:1].size)
-    if samples:
-        for first in range(0, len(x), samples):
-            yield x[first : first + samples], y[first : first + samples], given
-        return
-    rows = max(1, CHUNK // max(1, y[0, :, :1].size, given.stride[0] * x[0, :, :1].size))
-    for n, first in itertools.product(range(len(x)), range(0, y.shape[2], rows)):
-        part = y[n : n + 1, :, first : first + rows]
-        yield _rows_under(x[n : n + 1], part, first, job.w.shape[2], given)
-
-
-def _rows_under(
-    x: np.ndarray, y: np.ndarray, first: int, kernel: int, given: Geometry
-) -> tuple[np.ndarray, np.ndarray, Geometry]:
-    """What a convolution sees that computes only rows `first` and on of the result, which are y."""
-    start = first * given.stride[0] - given.pads[0][0]
-    end = start + (y.shape[2] - 1) * given.stride[0] + (kernel - 1) * given.dilation[0] + 1
-    n = x.shape[2]
-    if given.mode in loop.CONSTANTS or 0 <= start and end <= n:
-        before, after = min(max(-start, 0), end - start), max(end - max(n, start), 0)
-        x = x[:, :, max(start, 0) : max(min(end, n), 0)]
-    else:
-        before = after = 0
-        x = x.take(loop.tap_map(n, given.pads[0][0], first * given.stride[0], end - start, 1, 1, 1, given.mode)[0], 2)
-    return x, y, given._replace(pads=((before, after), *given.pads[1:]), sizes=y.shape[2:])
-
-
 class EngineJob:
     """A job as the engine takes it: which arrays it can use as they lie, and a plan for each part."""
 
@@ -127,13 +67,15 @@ class EngineJob:
             and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
         )
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
-        self.whole = self.readable and self.direct
-        self.pixels = self.whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
+        self.pixels = self.readable and self.direct and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
 
-    def plan(self, x: np.ndarray, y: np.ndarray, geometry: Geometry) -> engine.Plan:
+    def plan(self, part: Part) -> engine.Plan:
         """The plan of a part, for x and y as the engine can use them."""
-        job, missing, pixel = self.job, 3 - len(geometry.stride), 1
-        pads, dilation = geometry.pads, geometry.dilation
+        job, (x, y, geometry, start), pixel = self.job, part, 1
+        missing, dilation = 3 - len(start), geometry.dilation
+        befores = tuple(pads[0] - first * s for pads, first, s in zip(geometry.pads, start, geometry.stride, strict=True))
+        seen = spans(y.shape[2:], job.w.shape[2:], geometry.stride, dilation)
+        pads = tuple((before, span - n - before) for before, span, n in zip(befores, seen, x.shape[2:], strict=True))
         if self.pixels:  # colours side by side are one wide picture whose taps lie a pixel apart
             pixel = len(x)
             x, y = (np.moveaxis(a[:, 0], 0, -1).reshape(1, 1, *a.shape[2:-1], -1) for a in (x, y))
@@ -152,12 +94,11 @@ def _run_engine(job: Job) -> bool:
     lies = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
     try:
-        for x, y, geometry in parts_of(job, lies.whole):
-            x = x if lies.readable else x.astype(job.compute)
-            sums = y if lies.direct else np.empty(y.shape, job.compute)
-            run_plan(lies.plan(x, sums, geometry), x, lies.w, bias, sums, job.threads)
+        for part in parts_of(job, lies.readable, lies.direct):
+            sums = part.y if lies.direct else np.empty(part.y.shape, job.compute)
+            run_plan(lies.plan(part._replace(y=sums)), part.x, lies.w, bias, sums, job.threads)
             if not lies.direct:
-                store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, y)
+                store(sums if job.limits is None else np.clip(sums, *job.limits), job.wanted, part.y)
     except engine.NotFinite:
         return False
     return True
@@ -171,7 +112,7 @@ def plan_of(job: Job) -> engine.Plan | None:
     if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
         return None
     lies = EngineJob(job)
-    return lies.plan(job.x, job.y, job.geometry) if lies.whole and _as_it_lies(job.w) else None
+    return lies.plan(next(parts_of(job, True, True))) if lies.readable and lies.direct and _as_it_lies(job.w) else None
 
 
 def threads_for(plan: engine.Plan, workers: Any) -> int:
@@ -222,12 +163,11 @@ def _run_loop(job: Job) -> None:
     w = lift(job.w.astype(job.compute, copy=False))
     readable = _as_it_lies(job.x) and job.x.dtype == job.compute
     direct = _as_it_lies(job.y) and job.y.dtype == job.wanted == job.compute and not late and job.limits is None
-    for x, y, geometry in parts_of(job, readable and direct):
-        given = x if readable else x.astype(job.compute)
-        sums = y if direct else np.empty(y.shape, job.compute)
-        _share_loop(lift(given), w, bias, lift(sums), job, geometry)
+    for part in parts_of(job, readable, direct):
+        sums = part.y if direct else np.empty(part.y.shape, job.compute)
+        _share_loop(part._replace(y=sums), w, bias, job)
         if not direct:
-            store(_finish(sums, job), job.wanted, y)
+            store(_finish(sums, job), job.wanted, part.y)
 
 
 def _finish(sums: np.ndarray, job: Job) -> np.ndarray:
@@ -239,19 +179,20 @@ def _finish(sums: np.ndarray, job: Job) -> np.ndarray:
     return sums if job.limits is None else np.asarray(np.clip(sums, *job.limits))
 
 
-def _share_loop(x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, job: Job, geometry: Geometry) -> None:
-    """The loop over 5-axis arrays, cut into parts of the result where threads pay."""
+def _share_loop(whole: Part, w: np.ndarray, bias: np.ndarray, job: Job) -> None:
+    """The loop over 5-axis arrays, cut once more where threads pay."""
+    x, y, geometry = lift(whole.x), lift(whole.y), whole.geometry
     missing = 3 - len(geometry.stride)
     stride = (1,) * missing + geometry.stride
     dilation = (1,) * missing + geometry.dilation
     pads = ((0, 0),) * missing + geometry.pads
 
     def part(axis: int, first: int, last: int) -> None:
-        start = [0, 0, 0]
+        start = [0] * missing + list(whole.start)
         cut: list[Any] = [slice(None)] * 5
         cut[axis] = slice(first, last)
         if axis >= 2:
-            start[axis - 2] = first
+            start[axis - 2] += first
         loop.correlate(x[first:last] if axis == 0 else x, w, bias, y[tuple(cut)], stride, pads, dilation,
                        job.groups, geometry.mode, job.value, start)
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import images, layers
-from .compute import THREADING_PAYS, EngineJob, Job, needs_loop, parts_of
+from .compute import THREADING_PAYS, EngineJob, needs_loop
+from .job import Job, parts_of
 from .operation import prepare
 
 VOCABULARY: dict[Callable[..., Any], tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -111,8 +112,8 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
         return Plan("loop", why, workspace_bytes=3 * job.y.shape[-1] * job.compute.itemsize, packed_bytes=0, tasks=1,
                     workers=job.threads if shared else 1, isa="any", **common)
     lies = EngineJob(job)
-    x, y, geometry = next(parts_of(job, lies.whole))
-    plan = lies.plan(x if lies.readable else x.astype(job.compute), y if lies.direct else np.empty(y.shape, job.compute), geometry)
+    part = next(parts_of(job, lies.readable, lies.direct))
+    plan = lies.plan(part if lies.direct else part._replace(y=np.empty(part.y.shape, job.compute)))
     outputs = job.w.shape[0] // job.groups
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",

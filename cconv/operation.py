@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import loop, workers as pool
-from .compute import ALGORITHMS, Geometry, Job, plan_of, run, run_plan, threads_for
+from .compute import ALGORITHMS, plan_of, run, run_plan, threads_for
 from .dtypes import F32, F64, check_out, default_dtype, integer_compute_dtype, result_dtype
 from .engine import NotFinite, Plan, call_key
 from .geometry import addressable, one_of, output_sizes, per_axis, resolve_padding, shown
+from .job import Geometry, Job
 
 def resolve_geometry(
     sizes: Sequence[int], kernel: Sequence[int], stride: Any, padding: Any, dilation: Any,

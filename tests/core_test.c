@@ -477,6 +477,8 @@ static void give(test *t, int a, int64_t out)
     if (n <= d->before[a] + d->after[a]) d->before[a] = d->after[a] = 0;
     n -= d->before[a] + d->after[a];
     d->input[a] = (n + unit - 1) / unit * unit;
+    if (chance(8)) n = unit * pick(1, 9), d->before[a] -= n, d->input[a] += n;     /* cropped, or less of a border */
+    if (chance(8)) n = unit * pick(1, 9), d->after[a] -= n, d->input[a] += n;
 }
 
 /* Kernel, stride, dilation and padding of an axis. */

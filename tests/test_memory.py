@@ -11,6 +11,8 @@ RNG = np.random.default_rng(3)
 PICTURE = (RNG.random((3000, 4000)) * 255).astype(np.uint8)
 FIVE = np.ones((5, 5), np.float32)
 LARGE = PICTURE[:1200, :1000]
+LONG = PICTURE.reshape(3, -1)
+VOLUME = PICTURE[:2000, :1000].reshape(2, 1000, 1000)
 
 
 def layer(channels, outputs, size, kernel=3, batch=1, dtype=np.float32, **options):
@@ -37,6 +39,13 @@ CALLS = {
     "sums in int64": lambda: picture(LARGE, FIVE.astype(np.int64) << 45, dtype=np.int64, padding_mode="wrap"),
     "the loop": lambda: picture(LARGE, FIVE, algorithm="loop"),
     "wide dilation": lambda: picture(PICTURE, FIVE, dilation=500),
+    "dilated, wrapped, to float16": lambda: picture(PICTURE.astype(np.float32), FIVE, dilation=500, padding_mode="wrap", dtype=np.float16),
+    "dilated, foreign byte order": lambda: picture(PICTURE.astype(">f4"), FIVE, dilation=500),
+    "three long rows to int32": lambda: picture(LONG, FIVE.astype(int), dtype=np.int32),
+    "tall kernel, foreign byte order": lambda: picture(PICTURE[:, :600].astype(">f4"), np.ones((1500, 1), np.float32)),
+    "volume, foreign byte order": lambda: picture(VOLUME.astype(">f4"), np.ones((3, 3, 3), np.float32)),
+    "long rows by the loop": lambda: picture(LONG[:, :1000000], FIVE.astype(np.int64) << 45, dtype=np.int64),
+    "volume by the loop": lambda: picture(VOLUME, np.ones((1, 3, 3), np.int64) << 50, dtype=np.int64),
     "wide kernel": lambda: picture(LARGE, np.ones((31, 31), np.float32)),
     "layer": lambda: layer(64, 64, 224),
     "clipped": lambda: layer(64, 64, 112, activation="relu"),

@@ -31,7 +31,7 @@ def test_random_calls_agree_with_the_reference(batch, monkeypatch):
     print(f"CCONV_TEST_SEED={SEED}")
     if batch % 2:  # threads and chunks as in large calls, for these small ones
         monkeypatch.setattr("cconv.compute.THREADING_PAYS", 0)
-        monkeypatch.setattr("cconv.compute.CHUNK", 8)
+        monkeypatch.setattr("cconv.job.CHUNK", 8)
     failures = []
     for case in range(CASES):
         rng = np.random.default_rng([SEED, batch, case])

@@ -72,7 +72,8 @@ typedef struct cconv_desc {
     cconv_type output_type;                     /* that of the sums, or U8 I8 U16 I16 */
     int64_t batch, in_channels, out_channels, groups;
     int64_t input[3], kernel[3];                /* D, H, W */
-    int64_t stride[3], dilation[3], before[3], after[3];
+    int64_t stride[3], dilation[3];
+    int64_t before[3], after[3];                /* border on both sides; less than 0: so much of the input is left out */
     int64_t interleave;                         /* neighbours along W that belong to one pixel; 1 */
     cconv_border border;
     double border_value;

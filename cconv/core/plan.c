@@ -77,11 +77,11 @@ static cconv_status check(cconv_plan *plan)
     for (a = 0; a < 3; a++) {
         int64_t n = d->input[a], k = d->kernel[a], s = d->stride[a], dil = d->dilation[a], before = d->before[a],
                 after = d->after[a], reach;
-        if (n < 0 || k < 1 || s < 1 || dil < 1 || before < 0 || after < 0 || n > LARGEST || k > LARGEST || s > LARGEST
-            || dil > LARGEST || before > LARGEST || after > LARGEST)
+        if (n < 0 || k < 1 || s < 1 || dil < 1 || before < -LARGEST || after < -LARGEST || n > LARGEST || k > LARGEST
+            || s > LARGEST || dil > LARGEST || before > LARGEST || after > LARGEST)
             return CCONV_ERROR_SIZE;
         if (before > LARGEST - n || after > LARGEST - n - before) return CCONV_ERROR_SIZE;
-        if (n == 0 && before + after && d->border != CCONV_CONSTANT) return CCONV_ERROR_BORDER;
+        if (n == 0 && (before || after) && d->border != CCONV_CONSTANT) return CCONV_ERROR_BORDER;
         if (a == 2 && d->interleave > 1
             && (s != 1 || n % d->interleave || dil % d->interleave || before % d->interleave || after % d->interleave))
             return CCONV_ERROR_SIZE;
@@ -258,7 +258,7 @@ static void weights(cconv_plan *plan)
     plan->dense_weights = (k[1] == 1 || stride[3] == times(k[2], stride[4])) && (k[0] == 1 || stride[2] == times(k[1] * k[2], stride[4]))
                           && (d->in_channels == d->groups || stride[1] == times(k[0] * k[1] * k[2], stride[4]));
     for (a = 0; a < 3; a++)
-        plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && d->before[a] + d->after[a] > 0;
+        plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && (d->before[a] > 0 || d->after[a] > 0);
 }
 
 static cconv_status measure(cconv_plan *plan)
