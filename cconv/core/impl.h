@@ -124,7 +124,7 @@ CCONV_INLINE size_t cconv_type_size(cconv_type type)
 }
 
 /* Where tap k of axis a lies in the planes: in which phase, and at which entry of it.  Taps k and
- * k + cycle share a phase; with wide dilations none do (plan.c). */
+ * k + cycle share a phase; with wide dilations none do (layout.c). */
 CCONV_INLINE int64_t cconv_phase(const cconv_plan *plan, int a, int64_t k)
 {
     return k % plan->cycle[a];
@@ -145,7 +145,7 @@ enum { ALONG_ROWS, ALONG_GAPS, ALONG_PANEL, ACROSS };
  * `larger_tiles` have plan->tile channels and the others one less, or the last what is left. */
 CCONV_INLINE int64_t cconv_tile_first(const cconv_plan *plan, int64_t tile)
 {
-    const int64_t outputs = plan->desc.out_channels / plan->desc.groups, smaller = tile - plan->larger_tiles;
+    const int64_t outputs = plan->outputs, smaller = tile - plan->larger_tiles;
     const int64_t first = tile * plan->tile - (smaller > 0 ? smaller : 0);
     return first < outputs ? first : outputs;
 }
@@ -165,7 +165,7 @@ typedef struct cconv_task {
 CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *task)
 {
     const int64_t *stride = plan->desc.output_stride;
-    const int64_t channel = task->group * (plan->desc.out_channels / plan->desc.groups) + task->out_first;
+    const int64_t channel = task->group * plan->outputs + task->out_first;
     return task->n * stride[0] + channel * stride[1] + task->od * stride[2] + task->first[1] * stride[3] + task->first[2] * stride[4];
 }
 
@@ -173,6 +173,18 @@ CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *t
 CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh);
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
+
+/* layout.c: the rest of a plan that has been checked and whose algorithm is chosen. */
+CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
+
+/* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
+ * vector), where those of a tile begin among the weights of `taps` taps of all tiles, and taps first to
+ * first + n - 1 of it in order (0 if some must be finite and are not). */
+CCONV_HIDDEN int64_t cconv_tile_count(const cconv_plan *plan, int64_t tile);
+CCONV_HIDDEN int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count);
+CCONV_HIDDEN int64_t cconv_tile_place(const cconv_plan *plan, int64_t group, int64_t tile, int64_t taps);
+CCONV_HIDDEN int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
+                                  char *out);
 
 /* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
  * two return 0 where weights must be finite and are not. */

@@ -17,22 +17,7 @@
 
 #define ACCUMULATORS 24
 
-CCONV_INLINE void turn_floats(const float *p, ptrdiff_t pitch, float *q, ptrdiff_t q_pitch)
-{
-    __m128 a = _mm_loadu_ps(p), b = _mm_loadu_ps(p + pitch), c = _mm_loadu_ps(p + 2 * pitch), d = _mm_loadu_ps(p + 3 * pitch);
-    _MM_TRANSPOSE4_PS(a, b, c, d);
-    _mm_storeu_ps(q, a);
-    _mm_storeu_ps(q + q_pitch, b);
-    _mm_storeu_ps(q + 2 * q_pitch, c);
-    _mm_storeu_ps(q + 3 * q_pitch, d);
-}
-
-CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrdiff_t q_pitch)
-{
-    const __m128d a = _mm_loadu_pd(p), b = _mm_loadu_pd(p + pitch);
-    _mm_storeu_pd(q, _mm_unpacklo_pd(a, b));
-    _mm_storeu_pd(q + q_pitch, _mm_unpackhi_pd(a, b));
-}
+#include "x86.inc.h"
 
 CCONV_INLINE __m512 even_floats(__m512 u, __m512 v)
 {

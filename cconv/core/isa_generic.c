@@ -26,41 +26,26 @@ typedef double double_vector;
 #define SPREAD_F64(x) (x)
 #endif
 
-CCONV_INLINE float_vector load_float(const float *p) { float_vector v; memcpy(&v, p, sizeof v); return v; }
-CCONV_INLINE double_vector load_double(const double *p) { double_vector v; memcpy(&v, p, sizeof v); return v; }
-
-CCONV_INLINE float_vector load_part_of_floats(const float *p, int64_t n)
-{
-    float_vector v = SPREAD_F32(0);
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-CCONV_INLINE double_vector load_part_of_doubles(const double *p, int64_t n)
-{
-    double_vector v = SPREAD_F64(0);
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-
-CCONV_INLINE float_vector even_floats(float_vector u, float_vector v)
-{
-    float both[2 * FLOATS], evens[FLOATS];
-    int i;
-    memcpy(both, &u, sizeof u);
-    memcpy(both + FLOATS, &v, sizeof v);
-    for (i = 0; i < FLOATS; i++) evens[i] = both[2 * i];
-    return load_float(evens);
-}
-
-CCONV_INLINE double_vector even_doubles(double_vector u, double_vector v)
-{
-    double both[2 * DOUBLES], evens[DOUBLES];
-    int i;
-    memcpy(both, &u, sizeof u);
-    memcpy(both + DOUBLES, &v, sizeof v);
-    for (i = 0; i < DOUBLES; i++) evens[i] = both[2 * i];
-    return load_double(evens);
-}
+/* Vectors of `count` values of TYPE: at p; the first n at p, then zeros; every other one of two vectors. */
+#define DEFINE_LOADS(TYPE, count, SPREAD) \
+    CCONV_INLINE TYPE##_vector load_##TYPE(const TYPE *p) { TYPE##_vector v; memcpy(&v, p, sizeof v); return v; } \
+    CCONV_INLINE TYPE##_vector load_part_of_##TYPE(const TYPE *p, int64_t n) \
+    { \
+        TYPE##_vector v = SPREAD(0); \
+        memcpy(&v, p, (size_t)n * sizeof *p); \
+        return v; \
+    } \
+    CCONV_INLINE TYPE##_vector even_##TYPE(TYPE##_vector u, TYPE##_vector v) \
+    { \
+        TYPE both[2 * count], evens[count]; \
+        int i; \
+        memcpy(both, &u, sizeof u); \
+        memcpy(both + count, &v, sizeof v); \
+        for (i = 0; i < count; i++) evens[i] = both[2 * i]; \
+        return load_##TYPE(evens); \
+    }
+DEFINE_LOADS(float, FLOATS, SPREAD_F32)
+DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 
 #define T float
 #define V float_vector
@@ -73,9 +58,9 @@ CCONV_INLINE double_vector even_doubles(double_vector u, double_vector v)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
-#define EVENS(u, v) even_floats(u, v)
+#define EVENS(u, v) even_float(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
-#define LOAD_PART(p, n) load_part_of_floats(p, n)
+#define LOAD_PART(p, n) load_part_of_float(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
 #define SIDE 1
 #define TURN(p, pitch, q, q_pitch) (*(q) = *(p))
@@ -94,9 +79,9 @@ CCONV_INLINE double_vector even_doubles(double_vector u, double_vector v)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
-#define EVENS(u, v) even_doubles(u, v)
+#define EVENS(u, v) even_double(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
-#define LOAD_PART(p, n) load_part_of_doubles(p, n)
+#define LOAD_PART(p, n) load_part_of_double(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
 #define SIDE 1
 #define TURN(p, pitch, q, q_pitch) (*(q) = *(p))

@@ -103,10 +103,9 @@ static table table_at(const cconv_plan *plan, const void *work, int left_over)
 
 void cconv_rows_tables(const cconv_plan *plan, char *work)
 {
-    const int64_t channels = plan->desc.in_channels / plan->desc.groups;
     int left_over;
     for (left_over = 0; left_over < 2; left_over++) {
-        const int64_t count = left_over ? channels % plan->channel_block : plan->channel_block;
+        const int64_t count = left_over ? plan->channels % plan->channel_block : plan->channel_block;
         const table t = table_at(plan, work, left_over);
         ptrdiff_t *offset = (ptrdiff_t *)t.offset, *place = (ptrdiff_t *)t.place, *weight = (ptrdiff_t *)t.weight;
         int64_t *counts = (int64_t *)t.count;
@@ -140,18 +139,17 @@ static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *f
 int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
-    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *tables = packed + plan->tables_at;
     int finite = 1;
     int64_t o, c;
     cconv_rows_tables(plan, tables);
     for (o = 0; o < d->out_channels; o++)
-        for (c = 0; c < channels; c += plan->channel_block) {
-            const int64_t count = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+        for (c = 0; c < plan->channels; c += plan->channel_block) {
+            const int64_t count = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
             const table t = table_at(plan, tables, count < plan->channel_block);
-            finite &= gather(plan, weight + o * d->weight_stride[0] + c * d->weight_stride[1], t.weight, count * kernel,
-                             packed + (o * plan->taps + c * kernel) * size);
+            finite &= gather(plan, weight + o * d->weight_stride[0] + c * d->weight_stride[1], t.weight, count * plan->kernel,
+                             packed + (o * plan->taps + c * plan->kernel) * size);
         }
     return finite;
 }
@@ -309,8 +307,7 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                    const char *bias, char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), channels = d->in_channels / d->groups;
-    const int64_t kernel = d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
     cconv_task part = *task;
     int64_t c, o, i;
@@ -322,10 +319,10 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
     at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
     find_regions(plan, task, &at);
     for (; part.group < task->group + task->group_count; part.group++) {
-        for (c = 0; c < channels; c += plan->channel_block) {
-            const int64_t held = channels - c < plan->channel_block ? channels - c : plan->channel_block;
+        for (c = 0; c < plan->channels; c += plan->channel_block) {
+            const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
             const table t = table_at(plan, work, held < plan->channel_block);
-            const char *channel = input + part.n * d->input_stride[0] + (part.group * channels + c) * d->input_stride[1];
+            const char *channel = input + part.n * d->input_stride[0] + (part.group * plan->channels + c) * d->input_stride[1];
             for (i = 0; i < held; i++)
                 for (k = 0; k < at.count; k++)
                     if (!at.regions[k].inside)
@@ -333,11 +330,11 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                                     part.group == task->group && c == 0);
             at.input = channel + at.first;
             for (o = 0; o < part.out_count; o++) {
-                const int64_t out = part.group * (d->out_channels / d->groups) + part.out_first + o;
-                const char *w = weights + (out * plan->taps + c * kernel) * size;
+                const int64_t out = part.group * plan->outputs + part.out_first + o;
+                const char *w = weights + (out * plan->taps + c * plan->kernel) * size;
                 if (!plan->prepacked) {
                     const char *from = weights + out * d->weight_stride[0] + c * d->weight_stride[1];
-                    if (!gather(plan, from, t.weight, held * kernel, ordered)) return 0;
+                    if (!gather(plan, from, t.weight, held * plan->kernel, ordered)) return 0;
                     w = ordered;
                 }
                 at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]

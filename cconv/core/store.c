@@ -12,7 +12,7 @@ void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char
     cconv_store_kernel *store = cconv_of_type(plan)->store[d->output_type];
     int64_t o;
     for (o = 0; o < task->out_count; o++) {
-        const int64_t channel = task->group * (d->out_channels / d->groups) + task->out_first + o;
+        const int64_t channel = task->group * plan->outputs + task->out_first + o;
         char *to = output + cconv_output_at(plan, task) + o * d->output_stride[1];
         double after = 0;       /* a bias that the divisor must not touch */
         if (bias && d->divisor != 1)

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The kernels that do not multiply: planes, panels and weights on their way in, results on their way out.
+ * Part of kernels.inc.h.
+ */
+
+/* Rows of `width` values, x_pitch apart, put y_pitch apart, for each of `taps` offsets; whole vectors
+ * are copied, and what they write beyond a row's end is the next row's or slack. */
+static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
+                        ptrdiff_t x_pitch, void *y_, ptrdiff_t y_pitch, ptrdiff_t y_plane)
+{
+    int64_t t, r, j;
+    for (t = 0; t < taps; t++) {
+        const T *x = (const T *)x_ + offset[t];
+        T *y = (T *)y_ + t * y_plane;
+        for (r = 0; r < rows; r++, x += x_pitch, y += y_pitch)
+            for (j = 0; j < width; j += LANES) STORE(y + j, LOAD(x + j));
+    }
+}
+
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j]. */
+static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t n, void *to_, ptrdiff_t to_pitch)
+{
+    const T *from = (const T *)from_;
+    T *to = (T *)to_;
+    const int64_t whole = n / SIDE * SIDE;
+    int64_t i, j, k;
+    for (i = 0; i + SIDE <= rows; i += SIDE, from += SIDE * pitch, to += SIDE) {
+        for (j = 0; j < whole; j += SIDE) TURN(from + j, pitch, to + j * to_pitch, to_pitch);
+        for (; j < n; j++)
+            for (k = 0; k < SIDE; k++) to[j * to_pitch + k] = from[k * pitch + j];
+    }
+    for (; i < rows; i++, from += pitch, to++)
+        for (j = 0; j < n; j++) to[j * to_pitch] = from[j];
+}
+
+static int NAME(finite)(const void *x_, int64_t n)
+{
+    const T *x = (const T *)x_;
+    int64_t i;
+    int bad = 0;
+    for (i = 0; i < n; i++) bad |= !(x[i] - x[i] == 0);
+    return !bad;
+}
+
+/* Rows of n values, copied. */
+static void NAME(load_same)(const char *x_, ptrdiff_t x_row, ptrdiff_t x_step, void *y_, ptrdiff_t y_row, int64_t rows,
+                            int64_t n)
+{
+    T *y = (T *)y_;
+    int64_t i;
+    for (; rows > 0; rows--, x_ += x_row, y += y_row) {
+        const T *x = (const T *)(const void *)x_;
+        if (x_step == (ptrdiff_t)sizeof(T)) {
+            for (i = 0; i + LANES <= n; i += LANES) STORE(y + i, LOAD(x + i));
+            if (i < n) STORE_PART(y + i, n - i, LOAD_PART(x + i, n - i));
+        } else if (x_step == 2 * (ptrdiff_t)sizeof(T)) {    /* phases of a stride of 2 */
+            for (i = 0; i + LANES < n; i += LANES) STORE(y + i, EVENS(LOAD(x + 2 * i), LOAD(x + 2 * i + LANES)));
+            if (i < n) {
+                const int64_t left = 2 * (n - i) - 1, more = left - LANES;
+                const V u = more >= 0 ? LOAD(x + 2 * i) : LOAD_PART(x + 2 * i, left);
+                const V v = more > 0 ? LOAD_PART(x + 2 * i + LANES, more) : ZERO();
+                if (n - i == LANES) STORE(y + i, EVENS(u, v));
+                else STORE_PART(y + i, n - i, EVENS(u, v));
+            }
+        } else {
+            for (i = 0; i < n; i++) y[i] = *(const T *)(const void *)(x_ + i * x_step);
+        }
+    }
+}
+
+/* load and store: plain loops, which the compiler vectorises for this instruction set. */
+
+#define DEFINE_LOAD(TYPE, FROM, VALUE) \
+    static void NAME(load_##TYPE)(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y_, ptrdiff_t y_row, \
+                                  int64_t rows, int64_t n) \
+    { \
+        T *y = (T *)y_; \
+        int64_t i; \
+        for (; rows > 0; rows--, x += x_row, y += y_row) { \
+            const FROM *p = (const FROM *)(const void *)x; \
+            if (x_step == (ptrdiff_t)sizeof(FROM)) { \
+                for (i = 0; i < n; i++) y[i] = (T)VALUE(p[i]); \
+            } else if (x_step == 2 * (ptrdiff_t)sizeof(FROM)) { /* phases of a stride of 2: shuffled, not gathered */ \
+                for (i = 0; i < n - 1; i++) y[i] = (T)VALUE(p[2 * i]); \
+                if (n > 0) y[n - 1] = (T)VALUE(p[2 * (n - 1)]); \
+            } else { \
+                for (i = 0; i < n; i++) y[i] = (T)VALUE(*(const FROM *)(const void *)(x + i * x_step)); \
+            } \
+        } \
+    }
+#define SAME(v) (v)
+
+DEFINE_LOAD(u8, uint8_t, SAME) DEFINE_LOAD(i8, int8_t, SAME) DEFINE_LOAD(u16, uint16_t, SAME)
+DEFINE_LOAD(i16, int16_t, SAME) DEFINE_LOAD(u32, uint32_t, SAME) DEFINE_LOAD(i32, int32_t, SAME)
+DEFINE_LOAD(u64, uint64_t, SAME) DEFINE_LOAD(i64, int64_t, SAME) DEFINE_LOAD(f16, uint16_t, cconv_half)
+DEFINE_LOAD(other, OTHER, SAME)
+
+/* W: the type in which the divisor divides; double for integers, so that no quotient of integers is
+ * rounded to a half that it is not. */
+#define DEFINE_STORE(TYPE, TO, W, ROUNDED, WIDE, LOW, HIGH) \
+    static void NAME(store_##TYPE)(const void *x_, ptrdiff_t x_row, char *y, ptrdiff_t y_row, ptrdiff_t y_step, \
+                                   int64_t rows, int64_t n, double divisor, double bias, double low_, double high_) \
+    { \
+        const T *x = (const T *)x_; \
+        const T low = (T)CLIPPED(low_, LOW, HIGH), high = (T)CLIPPED(high_, LOW, HIGH); \
+        int64_t i; \
+        for (; rows > 0; rows--, x += x_row, y += y_row) { \
+            if (divisor == 1 && y_step == (ptrdiff_t)sizeof(TO)) { \
+                TO *q = (TO *)(void *)y; \
+                for (i = 0; i < n; i++) { T v = x[i]; q[i] = (TO)ROUNDED(v, low, high); } \
+            } else if (divisor == 1) { \
+                for (i = 0; i < n; i++) { T v = x[i]; *(TO *)(void *)(y + i * y_step) = (TO)ROUNDED(v, low, high); } \
+            } else { \
+                for (i = 0; i < n; i++) { \
+                    W v = (W)x[i] / (W)divisor + (W)bias; \
+                    *(TO *)(void *)(y + i * y_step) = (TO)WIDE(v, (W)low, (W)high); \
+                } \
+            } \
+        } \
+    }
+
+/* A NaN passes the clip of a float, and is 0 as an integer.  Adding and taking away ROUNDER rounds
+ * half to even, because nothing smaller than 1 fits beside it. */
+#define CLIPPED(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
+#define ROUND(v, low, high) (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + ROUNDER) - ROUNDER)
+#define ROUND_WIDE(v, low, high) \
+    (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + 6755399441055744.0) - 6755399441055744.0)
+
+DEFINE_STORE(u8, uint8_t, double, ROUND, ROUND_WIDE, 0.0, 255.0)
+DEFINE_STORE(i8, int8_t, double, ROUND, ROUND_WIDE, -128.0, 127.0)
+DEFINE_STORE(u16, uint16_t, double, ROUND, ROUND_WIDE, 0.0, 65535.0)
+DEFINE_STORE(i16, int16_t, double, ROUND, ROUND_WIDE, -32768.0, 32767.0)
+DEFINE_STORE(same, T, T, CLIPPED, CLIPPED, -INFINITY, INFINITY)
+
+#undef DEFINE_LOAD
+#undef SAME
+#undef DEFINE_STORE
+#undef CLIPPED
+#undef ROUND
+#undef ROUND_WIDE

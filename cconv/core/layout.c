@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * How `taps` and `rows` lay out their work: the phases of the input, the tiles and bands of the output, and
+ * the memory of a task.  A pure function of the descriptor.
+ *
+ * A task is one sample, group (or several small ones), output depth, band of output rows and columns, and
+ * block of output channels.  The workspace:
+ *     tables   where taps lie in the planes
+ *     planes   the input of a block of channels, padded, by phases of the stride
+ *     panel    the same once more without gaps between rows
+ *     ordered  the weights of a block of taps in the order of their use
+ *     bias     of the task's channels
+ *     sums     the results of the band
+ *     turned   the same, a row of positions for each channel
+ */
+#include "sizes.h"
+
+#include <math.h>
+
+/* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane. */
+static const double STORED_SUM = 6, TURNED_SUM = 12, PANEL_LOAD = 8;
+
+enum {
+    SUMS_VALUES = 1 << 16,              /* of a task, so that sums and planes stay in an L2 cache */
+    PLANE_VALUES = 1 << 15,
+    BAND_POSITIONS = 448,
+    BAND_COLUMNS = 4096,
+    OUTPUTS = 512,                      /* channels of a task, so that a block of their weights stays there too */
+    GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
+    FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
+    WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
+    SHARES = 8,                         /* tasks that they are cut into, at least */
+    OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
+    LEAST_POSITIONS = 112,              /* of a band that is cut for it */
+    NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
+    FEW_OUTPUTS = 32,                   /* or by a few, of any size */
+    WIDE = 512                          /* columns of a picture that `rows` reads where it lies: narrower ones are
+                                         * faster copied, line after line, if they are not in the cache */
+};
+
+/* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
+ * lie so far apart that a band would hold more rows or columns between them than under them, every tap
+ * gets a phase of its own; along the depth always. */
+static void phases(cconv_plan *plan)
+{
+    static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 8};
+    const cconv_desc *d = &plan->desc;
+    int a;
+    for (a = 0; a < 3; a++) {
+        const int64_t k = d->kernel[a], common = gcd(d->stride[a], d->dilation[a]);
+        plan->reach[a] = (k - 1) * d->dilation[a] / d->stride[a];
+        plan->apart[a] = a == 0 || k == 1 || d->dilation[a] / common >= plan->output[a]
+                         || plan->reach[a] > times(k - 1, least(usual_band[a], plan->output[a]));
+        plan->cycle[a] = plan->apart[a] ? k : d->stride[a] / common;
+        if (plan->apart[a]) plan->reach[a] = 0;
+        plan->phases[a] = least(k, plan->cycle[a]);
+    }
+}
+
+/* How `taps` uses its vectors: what each way takes for one multiplication, the multiplications of empty
+ * lanes included; loads and stores are counted in multiplications that they take the time of. */
+static int choose_form(const cconv_plan *plan)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t lanes = kernels->lanes, outputs = plan->outputs;
+    const int64_t columns = least(plan->output[2], BAND_COLUMNS / 8);
+    const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
+    const double scalars = (double)parts(columns, parts(columns, kernels->tile));
+    double cost[4], loads;
+    int form, best = 0;
+    cost[ALONG_ROWS] = (double)up(columns, lanes) / (double)columns;
+    cost[ALONG_GAPS] = 1 + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
+    cost[ALONG_PANEL] = gaps > 0 ? 1 + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
+    loads = (4 + (double)plan->tile / 2) / (2 * (double)plan->tile);
+    for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
+    loads = (2 + scalars / 2) / (2 * scalars);
+    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + TURNED_SUM / taps;
+    for (form = 1; form < 4; form++)
+        if (cost[form] < cost[best]) best = form;
+    return best;
+}
+
+/* Output channels in tiles: as even as can be, or whole vectors. */
+static void tile(cconv_plan *plan)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t outputs = plan->outputs;
+    plan->tiles = parts(outputs, kernels->tile);
+    plan->tile = parts(outputs, plan->tiles);
+    plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - outputs);
+    plan->form = plan->algorithm == CCONV_ROWS ? ALONG_ROWS : choose_form(plan);
+    if (plan->form != ACROSS) return;
+    plan->tile = 2 * kernels->lanes;
+    plan->tiles = plan->larger_tiles = parts(outputs, plan->tile);
+}
+
+static int64_t tasks(int64_t samples, int64_t bands, const cconv_plan *plan) { return times(times(samples, bands), plan->out_blocks); }
+
+/* Bands of rows and columns, such that a task's planes and sums stay in the cache. */
+static void cut(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int rows = plan->algorithm == CCONV_ROWS;
+    const int64_t outputs = plan->outputs, channels = plan->channels, kernel = plan->kernel;
+    const int64_t slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
+    const int64_t width = d->compute == CCONV_F32 ? 2 : 1;
+    const int64_t step = plan->apart[1] ? 1 : d->dilation[1] / gcd(d->stride[1], d->dilation[1]);
+    const int64_t group_work = times(times(times(kernel, channels), times(outputs, plan->output[0])),
+                                     times(plan->output[1], plan->output[2]));
+    int64_t columns, height, band, bands, row, samples, uses;
+    int64_t sums = SUMS_VALUES * width / 2, planes = PLANE_VALUES * width / 2;
+
+    plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
+    plan->group_block = rows ? least(d->groups, GROUPS_WORK / group_work + 1) : 1;
+    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 8));
+    plan->band[2] = columns;
+    row = columns + (plan->form == ALONG_GAPS ? plan->reach[2] : 0);
+    height = plan->output[1];
+    /* Enough positions for weights that come from memory to be used often; then as many output
+     * channels as the cache holds their sums. */
+    band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row + plan->reach[2])) - plan->reach[1])
+                : parts(most(BAND_POSITIONS, least(BAND_POSITIONS * 32 / outputs, planes / times(plan->channel_block, slices))), row);
+    band = least(band, height);
+    bands = parts(height, band);
+    plan->out_blocks = least(plan->tiles, most(parts(times(outputs, times(band, row)), sums), parts(outputs, OUTPUTS)));
+    /* Enough tasks for some workers, and an even number while there are few: by blocks of output channels as long as
+     * these are many for what is loaded, then by lower bands. */
+    samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
+    if (group_work >= WORTH_SHARING && samples < SHARES) {
+        while (tasks(samples, bands, plan) < SHARES && 2 * plan->out_blocks <= plan->tiles
+               && outputs >= OUTPUTS_SHARED * plan->out_blocks)
+            plan->out_blocks *= 2;
+        while (tasks(samples, bands, plan) < SHARES && times(parts(height, bands + 1), row) >= (rows ? 1 : LEAST_POSITIONS)) bands++;
+        if (tasks(samples, bands, plan) % 2 && tasks(samples, bands, plan) < 2 * SHARES && bands < height) bands++;
+    }
+    band = parts(height, bands);
+    plan->band[0] = 1;
+    plan->band[1] = parts(height, parts(height, band));
+    if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));
+    plan->bands[0] = plan->output[0];
+    plan->bands[1] = parts(height, plan->band[1]);
+    plan->bands[2] = parts(plan->output[2], plan->band[2]);
+    uses = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    plan->tasks = uses * parts(d->groups, plan->group_block) * plan->out_blocks;
+    plan->prepacked = d->weights == CCONV_WEIGHTS_PACKED || (d->weights == CCONV_WEIGHTS_EITHER && !rows && uses > FEW_USES);
+}
+
+/* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
+ * an input that lies as its planes would. */
+static void in_place(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    int a, lies, whole = 1;
+    for (a = 1; a < 4; a++) whole &= d->input_stride[a] % size == 0;
+    for (a = 0; a < 3; a++) {
+        whole &= times(d->kernel[a] - 1, d->dilation[a]) < d->input[a];     /* else no output is free of the border */
+        whole &= a == 0 || d->kernel[a] == 1 || !plan->apart[a];
+    }
+    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && plan->band[2] >= WIDE && d->input_type == d->compute
+                          && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
+                          && d->stride[2] == 1 && plan->channel_block == plan->channels;
+    if (plan->algorithm == CCONV_TAPS)      /* one tap over rows without gaps */
+        plan->read_in_place = plan->kernel == 1 && plan->form == ALONG_GAPS && plan->band[2] == plan->output[2]
+                              && d->input_type == d->compute && d->input_stride[4] == size && d->input_stride[1] % size == 0
+                              && d->input_stride[3] == size * d->input[2] && d->input_stride[2] % size == 0
+                              && d->stride[0] == 1 && d->stride[1] == 1 && d->stride[2] == 1
+                              && (plan->outputs <= FEW_OUTPUTS
+                                  || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES)
+                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]);
+    lies = d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
+           && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
+    plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
+    if (plan->form == ACROSS)
+        plan->write_in_place = lies && d->output_stride[1] == size;
+    else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
+        plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
+}
+
+/* What pack and run ask about the weights. */
+static void weights(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t *k = d->kernel, *stride = d->weight_stride;
+    int a;
+    plan->dense_weights = (k[1] == 1 || stride[3] == times(k[2], stride[4])) && (k[0] == 1 || stride[2] == times(k[1] * k[2], stride[4]))
+                          && (plan->channels == 1 || stride[1] == times(k[0] * k[1] * k[2], stride[4]));
+    for (a = 0; a < 3; a++)
+        plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && (d->before[a] > 0 || d->after[a] > 0);
+}
+
+static cconv_status measure(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int rows = plan->algorithm == CCONV_ROWS;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    const int64_t outputs = plan->outputs;
+    int64_t at = 0, positions, values;
+
+    plan->columns = plan->channel_block * plan->kernel;
+    plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
+    plan->row_pitch = plan->band[2] + plan->reach[2];
+    if (rows) {     /* whole vectors, and rows that do not fall on the same line of a cache */
+        plan->row_pitch = up(plan->row_pitch, 16);
+        if (plan->row_pitch % 256 == 0) plan->row_pitch += 16;
+    }
+    plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
+                        times(plan->band[1] + plan->reach[1], plan->row_pitch));
+    if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
+    plan->sums_pitch = plan->form == ALONG_ROWS ? up(plan->band[2], 16) + SLACK / 2
+                     : plan->form == ALONG_GAPS ? plan->row_pitch : plan->band[2];
+    positions = plan->band[1] * plan->sums_pitch;
+    plan->sums_plane = plan->form == ACROSS ? plan->out_block + 16 : up(positions, 16) + SLACK / 2;
+
+    /* Values of padding behind everything that is read or written by whole vectors. */
+    plan->packed_bytes = (size_t)up((d->groups * up(outputs, plan->form == ACROSS ? lanes : 1) * plan->taps + SLACK) * size, 64) + 64;
+    plan->tables_at = plan->packed_bytes - 64;
+    values = rows ? 5 * plan->columns + 16 : plan->columns + 3 * BLOCK_TAPS;
+    if (rows) plan->packed_bytes += (size_t)(values * (int64_t)sizeof(int64_t));
+    at = up(values * (int64_t)sizeof(int64_t), 64);
+    plan->planes_at = (size_t)at;
+    at += up((plan->channel_block * plan->plane + SLACK) * size, 64);
+    plan->panel_at = (size_t)at;
+    if (plan->form == ALONG_PANEL) at += up((least(plan->columns, BLOCK_TAPS) * plan->sums_plane + SLACK) * size, 64);
+    plan->ordered_at = (size_t)at;
+    at += up((rows ? plan->columns : plan->prepacked ? 0 : BLOCK_TAPS * plan->out_block + SLACK) * size, 64);
+    plan->bias_at = (size_t)at;
+    if (plan->form == ACROSS) at += up((plan->sums_plane + SLACK) * size, 64);
+    plan->sums_at = (size_t)at;
+    at += up(((plan->form == ACROSS ? positions : plan->out_block) * plan->sums_plane + SLACK) * size, 64);
+    plan->turned_at = (size_t)at;
+    if (plan->form == ACROSS) at += up((positions * plan->out_block + SLACK) * size, 64);
+    plan->workspace_bytes = (size_t)at + 64;
+    return CCONV_OK;
+}
+
+cconv_status cconv_lay_out(cconv_plan *plan)
+{
+    cconv_status status;
+    phases(plan);
+    tile(plan);
+    cut(plan);
+    weights(plan);
+    status = measure(plan);
+    in_place(plan);
+    return status;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The weights of `taps` in the order of their use: for each group and tile of output channels [tap][pitch],
+ * taps in the order of (channel, kd, kh, kw).
+ */
+#include "impl.h"
+
+#include <string.h>
+
+enum { TURNED = 32 };       /* taps and output channels that are put in order at a time */
+
+int64_t cconv_tile_count(const cconv_plan *plan, int64_t tile)
+{
+    return cconv_tile_first(plan, tile + 1) - cconv_tile_first(plan, tile);
+}
+
+/* How many weights of a tap lie side by side: the tile's, and up to a whole vector of them. */
+int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count)
+{
+    const int64_t lanes = cconv_of_type(plan)->lanes;
+    return plan->form == ACROSS ? (count + lanes - 1) / lanes * lanes : count;
+}
+
+/* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
+static void read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->weight_stride, *k = d->kernel;
+    cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
+    int64_t t;
+    if (plan->dense_weights) {
+        load(weight + first * stride[4], 0, (ptrdiff_t)stride[4], out, 0, 1, n);
+        return;
+    }
+    for (t = first; t < first + n; t++, out += size)
+        load(weight + t / (k[0] * k[1] * k[2]) * stride[1] + t / (k[1] * k[2]) % k[0] * stride[2] + t / k[2] % k[1] * stride[3]
+                 + t % k[2] * stride[4], 0, 0, out, 0, 1, 1);
+}
+
+/* The weights of a tile for taps first to first + n - 1, in order; returns 0 if some must be finite and are not. */
+int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
+                         char *out)
+{
+    const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
+    const int as_they_lie = plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size
+                            && (count == 1 || d->weight_stride[0] % size == 0);
+    double rows[TURNED * TURNED];
+    int64_t o, t, i;
+    int finite = 1;
+    weight += (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0];
+    if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
+    for (t = 0; t < n; t += TURNED)
+        for (o = 0; o < count; o += TURNED) {
+            const int64_t taps = n - t < TURNED ? n - t : TURNED, held = count - o < TURNED ? count - o : TURNED;
+            const char *from = as_they_lie ? weight + o * d->weight_stride[0] + (first + t) * size : (const char *)rows;
+            const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : TURNED;
+            for (i = 0; i < held && !as_they_lie; i++)
+                read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
+            for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->finite(from + i * from_pitch * size, taps);
+            kernels->turn(from, (ptrdiff_t)from_pitch, held, taps, out + (t * pitch + o) * size, (ptrdiff_t)pitch);
+        }
+    return finite;
+}
+
+/* Where the weights of a tile begin, in values, among those of `taps` taps of all output channels. */
+int64_t cconv_tile_place(const cconv_plan *plan, int64_t group, int64_t tile, int64_t taps)
+{
+    return (group * cconv_tile_pitch(plan, plan->outputs) + cconv_tile_first(plan, tile)) * taps;
+}
+
+int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    int64_t group, tile;
+    int finite = 1;
+    for (group = 0; group < plan->desc.groups; group++)
+        for (tile = 0; tile < plan->tiles; tile++)
+            finite &= cconv_order_tile(plan, group, tile, 0, plan->taps, weight,
+                                    packed + cconv_tile_place(plan, group, tile, plan->taps) * size);
+    return finite;
+}
