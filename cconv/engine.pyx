@@ -67,9 +67,9 @@ cdef extern from "core/cconv.h":
 TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
-cdef tuple ALGORITHMS = ("auto", "rows", "taps")
+cdef tuple ALGORITHMS = ("auto", "direct", "rows", "taps", "winograd")
 cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
-cdef dict CHOICES = {"auto": 0, "direct": 0, "rows": 1, "taps": 2}
+cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
 cdef list spare = []

@@ -65,26 +65,40 @@ static cconv_plan plan_of(const cconv_desc *d)
     return plan;
 }
 
+/* Whether winograd must serve. */
+static int fit_for_winograd(const cconv_desc *d)
+{
+    const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
+    return d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1 && d->interleave == 1
+           && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16
+           && ((d->dilation[1] == 1 && d->dilation[2] == 1) || d->border == CCONV_CONSTANT || whole);
+}
+
 /* One descriptor, with each algorithm and instruction set. */
 static void check(test *t)
 {
     cconv_desc *d = &t->d;
     const int last = (int)d->batch - 1;
-    const char *fused[2] = {NULL, NULL};
+    const char *fused[CCONV_ALGORITHMS] = {NULL};
     int i, a;
     current = d, d->isa = NULL, d->algorithm = CCONV_AUTO;
     if (!prepare(t)) fail("the test's own case is too large");
     const size_t bytes = (size_t)count_of(&t->y) * size_of[d->output_type];
     reference(t);
     for (i = 0; cconv_isa_list(i); i++)
-        for (a = 0; a < 2; a++) {
+        for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
+            const int winograd = a == CCONV_WINOGRAD;
             cconv_plan plan, alone;
-            d->isa = cconv_isa_list(i), d->algorithm = a ? CCONV_TAPS : CCONV_ROWS, d->weights = CCONV_WEIGHTS_PACKED, cases++;
-            plan = plan_of(d);
+            d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
+            if (winograd && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
+                if (fit_for_winograd(d)) fail("winograd does not serve");
+                continue;
+            }
+            cases++, plan = plan_of(d);
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
-            compare(t, got);
-            d->weights = CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
+            compare(t, got, winograd);
+            d->weights = winograd ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
             if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
             d->weights = CCONV_WEIGHTS_EITHER, plan = plan_of(d);
@@ -96,11 +110,12 @@ static void check(test *t)
                 run(t, &alone, 1, last, 0, again);
                 if (memcmp(got + bytes / (size_t)batch * (size_t)last, again, bytes / (size_t)batch)) fail("other bits without the batch");
             }
-            d->algorithm = CCONV_AUTO, plan = plan_of(d), d->algorithm = a ? CCONV_TAPS : CCONV_ROWS;
-            if (plan.algorithm == d->algorithm) {
+            d->algorithm = chance(2) ? CCONV_AUTO : CCONV_DIRECT, plan = plan_of(d);
+            if (plan.algorithm == a) {
                 cases++, run(t, &plan, 1, -1, 0, again);
                 if (memcmp(got, again, bytes)) fail("other bits with CCONV_AUTO");
-            } else if (plan.algorithm != (a ? CCONV_ROWS : CCONV_TAPS)) fail("CCONV_AUTO chose no algorithm");
+            } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)) fail("the choice");
+            d->algorithm = (cconv_algorithm)a;
             if (!strcmp(d->isa, "generic")) continue;
             if (fused[a] && memcmp(kept[a], got, bytes)) fail("other bits than with the other instruction set");
             fused[a] = d->isa, memcpy(kept[a], got, bytes);
@@ -224,11 +239,28 @@ static test odd_case(int i)
     return t;
 }
 
+/* 3x3, floats: for winograd. */
+static test three_by_three(void)
+{
+    test t = plain();
+    const int64_t dilation = chance(3) ? pick(2, 4) : 1;
+    channels(&t, pick(1, chance(4) ? 140 : 9), pick(1, chance(2) ? 9 : 40));
+    window(&t, 1, 3, 1, dilation, 3), window(&t, 2, 3, 1, chance(4) ? pick(1, 5) : dilation, 3);
+    if (dilation > 1 && !chance(4)) t.d.border = CCONV_CONSTANT;
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
+    if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
+    if (chance(2)) t.special = 0;
+    give(&t, 1, pick(1, chance(3) ? 60 : 20)), give(&t, 2, pick(1, chance(3) ? 70 : 20));
+    if (chance(20)) give(&t, 2, pick(250, 300));
+    return t;
+}
+
 static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -250,6 +282,8 @@ static void boundaries(int share)
             if (chance(2)) t.special = 0;
             window(&t, 1, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12), window(&t, 2, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12);
             give(&t, 1, pick(1, 40)), give(&t, 2, pick(512, 600));
+        } else if ((j -= 60) < 250) {
+            do t = three_by_three(); while (work_of(&t) > ALONE || !prepare(&t));
         } else {
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
@@ -295,7 +329,8 @@ static void nonsense(const test *base)
     if (chance(40)) d.input_type = (cconv_type)draw(), d.weight_type = (cconv_type)pick(0, 20);
     if (chance(40)) d.output_type = (cconv_type)draw(), d.border = (cconv_border)pick(0, 9);
     if (chance(40)) d.low = reals[pick(0, 7)], d.high = reals[pick(0, 7)], d.divisor = reals[pick(0, 7)], d.border_value = reals[pick(0, 7)];
-    d.algorithm = (cconv_algorithm)(chance(40) ? (int64_t)draw() : pick(0, 2));
+    d.algorithm = (cconv_algorithm)(chance(40) ? (int64_t)draw() : pick(0, CCONV_ALGORITHMS - 1));
+    if (chance(4)) d.kernel[0] = 1, d.kernel[1] = d.kernel[2] = 3, d.stride[1] = d.stride[2] = 1, d.algorithm = CCONV_WINOGRAD;
     d.isa = chance(40) ? names[pick(0, 5)] : NULL;
     d.weights = (cconv_weights)(chance(40) ? (int64_t)draw() : pick(0, 2));
     if (chance(1000)) d.size--;
@@ -320,25 +355,26 @@ static uint64_t digested(uint64_t hash, const unsigned char *bytes, size_t n)   
 
 static int digest(const char *isa)
 {
-    uint64_t hash[2][2][CCONV_TYPES] = {{{0}}};
+    uint64_t hash[CCONV_ALGORITHMS][2][CCONV_TYPES] = {{{0}}};
     int i, a, f64, type;
     for (i = 0; i < 240; i++) {
         state = (uint64_t)i;
-        test t = i % 4 ? random_case(40000) : odd_case(i / 4);
-        if (i % 4 == 0 && work_of(&t) > 400000) continue;
+        test t = i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
+        if (i % 4 < 2 && work_of(&t) > 400000) continue;
         if (i % 3 == 0) t.exact = 0;
         t.d.isa = isa, current = &t.d;
         if (!prepare(&t)) fail("the test's own case is too large");
-        for (a = 0; a < 2; a++) {
+        for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
             uint64_t *h = &hash[a][t.d.compute == CCONV_F64][t.d.output_type];
-            t.d.algorithm = a ? CCONV_TAPS : CCONV_ROWS;
+            t.d.algorithm = (cconv_algorithm)a, t.d.weights = CCONV_WEIGHTS_PACKED;
+            if (a == CCONV_WINOGRAD && !fit_for_winograd(&t.d)) continue;
             const cconv_plan plan = plan_of(&t.d);
             run(&t, &plan, i & 1, -1, 0, got);
             *h = digested(*h ? *h : UINT64_C(0xcbf29ce484222325), got, (size_t)count_of(&t.y) * size_of[t.y.type]);
         }
     }
-    for (a = 0; a < 2; a++) for (f64 = 0; f64 < 2; f64++) for (type = 0; type < CCONV_TYPES; type++)
-        if (hash[a][f64][type]) printf("%s f%d type %d %016" PRIx64 "\n", algorithm_names[a + 1], f64 ? 64 : 32, type, hash[a][f64][type]);
+    for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) for (f64 = 0; f64 < 2; f64++) for (type = 0; type < CCONV_TYPES; type++)
+        if (hash[a][f64][type]) printf("%s f%d type %d %016" PRIx64 "\n", algorithm_names[a], f64 ? 64 : 32, type, hash[a][f64][type]);
     return 0;
 }
 
@@ -368,6 +404,6 @@ int main(int argc, char **argv)
         while (!prepare(&t)) t = random_case(ALONE);      /* larger than the test's buffers */
         check(&t);
     }
-    printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps\n", cases, descriptors, seed, worst);
+    printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, descriptors, seed, worst, worst_mixed);
     return 0;
 }

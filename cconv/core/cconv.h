@@ -63,7 +63,13 @@ typedef enum cconv_weights {
     CCONV_WEIGHTS_EITHER    /* whichever is faster for one run over all tasks: plan.prepacked */
 } cconv_weights;
 
-typedef enum cconv_algorithm { CCONV_AUTO, CCONV_ROWS, CCONV_TAPS, CCONV_ALGORITHMS } cconv_algorithm;
+typedef enum cconv_algorithm {
+    CCONV_AUTO,             /* the fastest */
+    CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps */
+    CCONV_ROWS, CCONV_TAPS,
+    CCONV_WINOGRAD,         /* 3x3, stride 1, floats; weights that are packed */
+    CCONV_ALGORITHMS
+} cconv_algorithm;
 
 typedef struct cconv_desc {
     size_t size;                                /* sizeof(cconv_desc) */
@@ -98,7 +104,8 @@ typedef struct cconv_plan {
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
-    size_t tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
+    int64_t dealt_plane, v_pitch, v_plane, m_plane;     /* winograd.c */
+    size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
 } cconv_plan;
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);

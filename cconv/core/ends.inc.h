@@ -34,12 +34,14 @@ static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t
         for (j = 0; j < n; j++) to[j * to_pitch] = from[j];
 }
 
-static int NAME(finite)(const void *x_, int64_t n)
+/* Whether the magnitudes of n values are below the limit, NaN's is not. */
+static int NAME(within)(const void *x_, int64_t n, double limit_)
 {
     const T *x = (const T *)x_;
+    const T limit = (T)limit_;
     int64_t i;
     int bad = 0;
-    for (i = 0; i < n; i++) bad |= !(x[i] - x[i] == 0);
+    for (i = 0; i < n; i++) bad |= !(x[i] < limit) | !(x[i] > -limit);
     return !bad;
 }
 

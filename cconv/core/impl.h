@@ -36,6 +36,7 @@
 enum {
     BLOCK_TAPS = 128,       /* taps summed in a register before the sum goes to memory */
     MAX_TILE = 14,          /* scalars of a register tile */
+    MAX_VECTOR = 16,        /* values of a vector */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
@@ -65,8 +66,12 @@ typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t 
 /* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j]. */
 typedef void cconv_turn_kernel(const void *from, ptrdiff_t pitch, int64_t rows, int64_t n, void *to, ptrdiff_t to_pitch);
 
-/* Whether n values are. */
-typedef int cconv_finite_kernel(const void *x, int64_t n);
+/* Whether the magnitudes of n values are all below a limit. */
+typedef int cconv_within_kernel(const void *x, int64_t n, double limit);
+
+typedef void cconv_deal_kernel(const void *x, void *y, ptrdiff_t y_step, int64_t n);
+typedef void cconv_transform_kernel(const void *x, const ptrdiff_t *x_at, const void *bias, void *y, ptrdiff_t y_step, int64_t n);
+typedef void cconv_filter_kernel(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step);
 
 /* Rows of n values of any type, x_row and x_step bytes apart, as values of the type of the sums, rows
  * y_row values apart. */
@@ -88,7 +93,10 @@ typedef struct cconv_type_kernels {
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
-    cconv_finite_kernel *finite;
+    cconv_within_kernel *within;
+    cconv_deal_kernel *deal;                                /* winograd.inc.h says what these do */
+    cconv_transform_kernel *forward, *inverse;
+    cconv_filter_kernel *filter;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;
@@ -161,6 +169,9 @@ typedef struct cconv_task {
     int64_t first[3], size[3];          /* the band: first output position and size along D (1), H, W */
 } cconv_task;
 
+#define SQRT_2 1.4142135623730951
+#define SQRT_HALF 0.70710678118654757
+
 /* Where the task's first output lies, in bytes. */
 CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *task)
 {
@@ -174,17 +185,20 @@ CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *tas
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
 
-/* layout.c: the rest of a plan that has been checked and whose algorithm is chosen. */
+/* layout.c: the rest of a plan by taps or rows that has been checked; parts of it that winograd.c shares. */
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
+CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
  * vector), where those of a tile begin among the weights of `taps` taps of all tiles, and taps first to
- * first + n - 1 of it in order (0 if some must be finite and are not). */
+ * first + n - 1 of it in order (0 if some must be finite and are not); those of one output channel as they are. */
 CCONV_HIDDEN int64_t cconv_tile_count(const cconv_plan *plan, int64_t tile);
 CCONV_HIDDEN int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count);
 CCONV_HIDDEN int64_t cconv_tile_place(const cconv_plan *plan, int64_t group, int64_t tile, int64_t taps);
 CCONV_HIDDEN int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
                                   char *out);
+CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out);
 
 /* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
  * two return 0 where weights must be finite and are not. */
@@ -196,5 +210,12 @@ CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
                                 const char *bias, char *work, char *output);
+
+/* winograd.c: whether it can serve; the rest of a plan; the same two. */
+CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
+CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
+                                    const char *bias, char *work, char *output);
 
 #endif

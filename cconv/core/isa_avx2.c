@@ -64,6 +64,11 @@ CCONV_INLINE __m256 even_floats(__m256 u, __m256 v)
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0x88)), 0xd8));
 }
 
+CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
+{
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0xdd)), 0xd8));
+}
+
 #define T float
 #define V __m256
 #define LANES 8
@@ -76,6 +81,7 @@ CCONV_INLINE __m256 even_floats(__m256 u, __m256 v)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define TILE 6
 #define EVENS(u, v) even_floats(u, v)
+#define ODDS(u, v) odd_floats(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_floats(p, n)
 #define STORE_PART(p, n, v) store_floats(p, n, v)
@@ -97,6 +103,7 @@ CCONV_INLINE __m256 even_floats(__m256 u, __m256 v)
 #define ADD(a, b) _mm256_add_pd(a, b)
 #define TILE 6
 #define EVENS(u, v) _mm256_permute4x64_pd(_mm256_unpacklo_pd(u, v), 0xd8)
+#define ODDS(u, v) _mm256_permute4x64_pd(_mm256_unpackhi_pd(u, v), 0xd8)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_doubles(p, n)
 #define STORE_PART(p, n, v) store_doubles(p, n, v)

@@ -30,6 +30,17 @@ CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
     return _mm512_permutex2var_pd(u, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), v);
 }
 
+CCONV_INLINE __m512 odd_floats(__m512 u, __m512 v)
+{
+    const __m512i which = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(u, which, v);
+}
+
+CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
+{
+    return _mm512_permutex2var_pd(u, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), v);
+}
+
 #define T float
 #define V __m512
 #define LANES 16
@@ -42,6 +53,7 @@ CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define TILE 14
 #define EVENS(u, v) even_floats(u, v)
+#define ODDS(u, v) odd_floats(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
@@ -63,6 +75,7 @@ CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
 #define ADD(a, b) _mm512_add_pd(a, b)
 #define TILE 14
 #define EVENS(u, v) even_doubles(u, v)
+#define ODDS(u, v) odd_doubles(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)

@@ -35,14 +35,14 @@ typedef double double_vector;
         memcpy(&v, p, (size_t)n * sizeof *p); \
         return v; \
     } \
-    CCONV_INLINE TYPE##_vector even_##TYPE(TYPE##_vector u, TYPE##_vector v) \
+    CCONV_INLINE TYPE##_vector every_other_##TYPE(TYPE##_vector u, TYPE##_vector v, int first) \
     { \
-        TYPE both[2 * count], evens[count]; \
+        TYPE both[2 * count], taken[count]; \
         int i; \
         memcpy(both, &u, sizeof u); \
         memcpy(both + count, &v, sizeof v); \
-        for (i = 0; i < count; i++) evens[i] = both[2 * i]; \
-        return load_##TYPE(evens); \
+        for (i = 0; i < count; i++) taken[i] = both[2 * i + first]; \
+        return load_##TYPE(taken); \
     }
 DEFINE_LOADS(float, FLOATS, SPREAD_F32)
 DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
@@ -58,7 +58,8 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
-#define EVENS(u, v) even_float(u, v)
+#define EVENS(u, v) every_other_float(u, v, 0)
+#define ODDS(u, v) every_other_float(u, v, 1)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_float(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)
@@ -79,7 +80,8 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
-#define EVENS(u, v) even_double(u, v)
+#define EVENS(u, v) every_other_double(u, v, 0)
+#define ODDS(u, v) every_other_double(u, v, 1)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define LOAD_PART(p, n) load_part_of_double(p, n)
 #define STORE_PART(p, n, v) do { V stored = (v); memcpy(p, &stored, (size_t)(n) * sizeof *(p)); } while (0)

@@ -3,8 +3,8 @@
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
- * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v), every other value of both,
- * TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
+ * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
+ * of both, TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
  * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
@@ -251,6 +251,7 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
 
 #include "ends.inc.h"
+#include "winograd.inc.h"
 
 static const cconv_type_kernels NAME(kernels) = {
     LANES,
@@ -276,7 +277,11 @@ static const cconv_type_kernels NAME(kernels) = {
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(panel),
     NAME(turn),
-    NAME(finite),
+    NAME(within),
+    NAME(deal),
+    NAME(forward),
+    NAME(inverse),
+    NAME(filter),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
      sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},
@@ -308,6 +313,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef TILE
 #undef SHIFTED
 #undef EVENS
+#undef ODDS
 #undef LOAD_PART
 #undef STORE_PART
 #undef SIDE

@@ -145,6 +145,15 @@ static void cut(cconv_plan *plan)
     plan->prepacked = d->weights == CCONV_WEIGHTS_PACKED || (d->weights == CCONV_WEIGHTS_EITHER && !rows && uses > FEW_USES);
 }
 
+/* Whether the output holds sums as they are, whole numbers of values apart. */
+int cconv_output_holds_sums(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    return d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
+           && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
+}
+
 /* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
  * an input that lies as its planes would. */
 static void in_place(cconv_plan *plan)
@@ -168,8 +177,7 @@ static void in_place(cconv_plan *plan)
                               && (plan->outputs <= FEW_OUTPUTS
                                   || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES)
                               && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]);
-    lies = d->output_type == d->compute && d->divisor == 1 && d->low == -INFINITY && d->high == INFINITY
-           && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
+    lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)
         plan->write_in_place = lies && d->output_stride[1] == size;
@@ -178,7 +186,7 @@ static void in_place(cconv_plan *plan)
 }
 
 /* What pack and run ask about the weights. */
-static void weights(cconv_plan *plan)
+void cconv_note_weights(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t *k = d->kernel, *stride = d->weight_stride;
@@ -240,7 +248,7 @@ cconv_status cconv_lay_out(cconv_plan *plan)
     phases(plan);
     tile(plan);
     cut(plan);
-    weights(plan);
+    cconv_note_weights(plan);
     status = measure(plan);
     in_place(plan);
     return status;

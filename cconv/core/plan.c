@@ -50,7 +50,7 @@ static cconv_status check(cconv_plan *plan)
  * block of taps costs `rows` a pass over its sums. */
 static cconv_algorithm choose(const cconv_plan *plan)
 {
-    if (plan->desc.algorithm != CCONV_AUTO) return plan->desc.algorithm;
+    if (plan->desc.algorithm > CCONV_DIRECT) return plan->desc.algorithm;
     if (plan->outputs >= 4) return CCONV_TAPS;
     if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
     return plan->outputs > 1 && plan->taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS;
@@ -72,17 +72,32 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
     plan->algorithm = choose(plan);
-    return cconv_lay_out(plan);
+    return plan->algorithm == CCONV_WINOGRAD ? cconv_winograd_lay_out(plan) : cconv_lay_out(plan);
 }
 
 /* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
 static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 63) & ~(uintptr_t)63); }
 
+/* What an algorithm does. */
+typedef struct way {
+    void (*tables)(const cconv_plan *plan, char *work);         /* or NULL */
+    int (*pack)(const cconv_plan *plan, const char *weight, char *packed);
+    int (*run)(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
+               char *output);
+} way;
+
+static const way *way_of(const cconv_plan *plan)
+{
+    static const way rows = {cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
+    static const way taps = {cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
+    static const way winograd = {NULL, cconv_winograd_pack, cconv_winograd_run};
+    return plan->algorithm == CCONV_ROWS ? &rows : plan->algorithm == CCONV_TAPS ? &taps : &winograd;
+}
+
 cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed)
 {
     if (!plan || !weight || !packed) return CCONV_ERROR_ARGUMENT;
-    return (plan->algorithm == CCONV_ROWS ? cconv_rows_pack : cconv_taps_pack)(plan, (const char *)weight, aligned(packed))
-               ? CCONV_OK : CCONV_ERROR_WEIGHTS;
+    return way_of(plan)->pack(plan, (const char *)weight, aligned(packed)) ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
 /* The task-th task; output channels fastest, so that workers side by side read the same planes. */
@@ -114,16 +129,15 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
                        const void *bias, void *output, void *workspace)
 {
     const char *from = plan && plan->prepacked ? aligned(weights) : (const char *)weights;
-    const int rows = plan && plan->algorithm == CCONV_ROWS;
     char *work = aligned(workspace);
     int64_t index;
     if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
     if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
-    (rows ? cconv_rows_tables : cconv_taps_tables)(plan, work);
+    if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
     for (index = first; index < last; index++) {
         const cconv_task task = task_at(plan, index);
-        if (!(rows ? cconv_rows_run : cconv_taps_run)(plan, &task, (const char *)input, from, (const char *)bias, work, (char *)output))
+        if (!way_of(plan)->run(plan, &task, (const char *)input, from, (const char *)bias, work, (char *)output))
             return CCONV_ERROR_WEIGHTS;
     }
     return CCONV_OK;

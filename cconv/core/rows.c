@@ -14,6 +14,8 @@
  */
 #include "impl.h"
 
+#include <math.h>
+
 static const double no_bias[1];
 
 typedef struct column {
@@ -133,7 +135,7 @@ static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *f
     } else {
         for (t = 0; t < n; t++) load(weight + from[t], 0, 0, out + t * size, 0, 1, 1);
     }
-    return !plan->must_be_finite || cconv_of_type(plan)->finite(out, n);
+    return !plan->must_be_finite || cconv_of_type(plan)->within(out, n, INFINITY);
 }
 
 int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)

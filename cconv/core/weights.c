@@ -5,6 +5,7 @@
  */
 #include "impl.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TURNED = 32 };       /* taps and output channels that are put in order at a time */
@@ -22,7 +23,7 @@ int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count)
 }
 
 /* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
-static void read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
+void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->weight_stride, *k = d->kernel;
@@ -57,8 +58,8 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
             const char *from = as_they_lie ? weight + o * d->weight_stride[0] + (first + t) * size : (const char *)rows;
             const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : TURNED;
             for (i = 0; i < held && !as_they_lie; i++)
-                read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
-            for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->finite(from + i * from_pitch * size, taps);
+                cconv_read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
+            for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->within(from + i * from_pitch * size, taps, INFINITY);
             kernels->turn(from, (ptrdiff_t)from_pitch, held, taps, out + (t * pitch + o) * size, (ptrdiff_t)pitch);
         }
     return finite;

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * winograd: F(4x4, 3x3), the convolution of a 3x3 kernel with 36 instead of 144 multiplications for 4x4
+ * outputs (Winograd 1980; Lavin and Gray 2016), with the interpolation points 0, +-1/sqrt2, +-sqrt2 and
+ * infinity, whose error is half of that of the usual 0, +-1, +-2.
+ *
+ * For a band of tiles of 4x4 outputs: the 6x6 inputs of each tile and channel are transformed along both
+ * axes; each of the 36 values of all channels is multiplied by its matrix of transformed weights, which the
+ * register tile of `taps` does across the output channels; and the 36 sums are transformed back.
+ *
+ *     V[36][channel][tile]      U[36][tile of outputs][channel][output]      M[36][tile][output]
+ *
+ * A dilation takes the picture apart into phases, each of which is a picture under a dense kernel.
+ *
+ * A value that is not finite, or so large that sums of it might not be, would spoil its whole tile, and not
+ * only the outputs that see it: such a band is computed by `taps`, row after row.  For that the packed
+ * weights hold the weights themselves once more, behind U.
+ */
+#include "sizes.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    IN = 6, OUT = 4, PRODUCTS = 36, KERNEL = 9,
+    ENOUGH_TILES = 56,                  /* of a band, for the weights to be used often */
+    WIDEST = 64,                        /* tiles side by side in a band */
+    MOST_BYTES = 1 << 22,               /* of V and M */
+    OUTPUTS_AT_ONCE = 128,              /* that are transformed back */
+    MOST_CHANNELS = 1 << 20,
+    HEADER = 64                         /* bytes before U: whether the weights are too large */
+};
+
+static const double zeros[MAX_VECTOR * 2];
+
+/* What values may be so that no sum of them overflows on the way. */
+static double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
+
+static int64_t phases_of(const cconv_plan *plan, int a) { return least(plan->desc.dilation[a], plan->output[a]); }
+
+/* The first input that a phase of the dilation sees, border aside. */
+static int64_t start_of(const cconv_plan *plan, int a, int64_t phase)
+{
+    const int64_t step = plan->desc.dilation[a];
+    return ((phase - plan->desc.before[a]) % step + step) % step;
+}
+
+/* The convolution of one phase of the dilation, one sample and one group: a dense kernel. */
+static cconv_desc desc_of(const cconv_plan *plan, const int64_t phase[3])
+{
+    cconv_desc d = plan->desc;
+    int a;
+    d.batch = d.groups = 1;
+    d.in_channels = plan->channels;
+    d.out_channels = plan->outputs;
+    for (a = 1; a < 3; a++) {
+        const int64_t step = d.dilation[a], start = start_of(plan, a, phase[a]);
+        d.before[a] = (start - phase[a] + d.before[a]) / step;
+        d.input[a] = d.input[a] > start ? parts(d.input[a] - start, step) : 0;
+        d.after[a] = parts(plan->output[a] - phase[a], step) + 2 - d.before[a] - d.input[a];
+        if (d.input[a] > 1) d.input_stride[2 + a] *= step;      /* one alone takes no step, and the product could overflow */
+        if (plan->output[a] > step) d.output_stride[2 + a] *= step;
+        d.dilation[a] = 1;
+    }
+    return d;
+}
+
+/* The plan by `taps` for `columns` results of one row of a phase, for `outputs` channels. */
+static cconv_status local_plan(const cconv_plan *plan, const cconv_desc *phase, const int64_t first[3], int64_t columns, int64_t outputs,
+                               cconv_plan *local)
+{
+    const int64_t size = (int64_t)cconv_type_size(phase->compute);
+    const int64_t stride[5] = {plan->taps * size, KERNEL * size, KERNEL * size, 3 * size, size};
+    cconv_desc d = *phase;
+    int a;
+    d.algorithm = CCONV_TAPS;
+    d.weights = CCONV_WEIGHTS_PLAIN;
+    d.weight_type = d.compute;
+    memcpy(d.weight_stride, stride, sizeof stride);
+    d.out_channels = outputs;
+    for (a = 0; a < 3; a++) {
+        d.before[a] -= first[a] * d.stride[a];
+        d.after[a] = (a == 2 ? columns : 1) + d.kernel[a] - 1 - d.before[a] - d.input[a];
+    }
+    return cconv_plan_init(local, &d);
+}
+
+/* What such plans take at most: bands have one width, but for the last of a phase, and phases have two. */
+static cconv_status local_workspace(const cconv_plan *plan, size_t *bytes)
+{
+    const int64_t origin[3] = {0, 0, 0}, phases = phases_of(plan, 2);
+    const int64_t widths[2] = {parts(plan->output[2], phases), plan->output[2] / phases};
+    const int64_t columns[3] = {least(plan->band[2], widths[0]), (widths[0] - 1) % plan->band[2] + 1, (widths[1] - 1) % plan->band[2] + 1};
+    const int64_t outputs[2] = {cconv_tile_count(plan, 0), cconv_tile_count(plan, plan->tiles - 1)};
+    const cconv_desc phase = desc_of(plan, origin);
+    int i;
+    *bytes = 0;
+    for (i = 0; i < 6; i++) {
+        cconv_plan local;
+        const cconv_status status = local_plan(plan, &phase, origin, columns[i / 2], outputs[i % 2], &local);
+        if (status != CCONV_OK) return status;
+        if (local.workspace_bytes > *bytes) *bytes = local.workspace_bytes;
+    }
+    return CCONV_OK;
+}
+
+/* Whether it can: sums of integers stay exact elsewhere, and only a constant border falls apart into phases. */
+int cconv_winograd_serves(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1
+                    && d->interleave == 1 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16
+                    && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
+    for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
+    return serves;
+}
+
+static int64_t packed_products(const cconv_plan *plan)      /* values of U for a group */
+{
+    return PRODUCTS * plan->channels * cconv_tile_pitch(plan, plan->outputs);
+}
+
+cconv_status cconv_winograd_lay_out(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    int64_t tiles[3], block[3], most_tiles, at, positions;
+    size_t local;
+    cconv_status status;
+    int a;
+    if (!cconv_winograd_serves(plan)) return CCONV_ERROR_ALGORITHM;
+    plan->form = ACROSS;
+    plan->tile = 2 * lanes;
+    plan->tiles = plan->larger_tiles = parts(plan->outputs, plan->tile);
+    plan->prepacked = 1;
+    plan->channel_block = least(plan->channels, BLOCK_TAPS);
+    plan->group_block = 1;
+    for (a = 0; a < 3; a++) {
+        plan->phases[a] = plan->cycle[a] = 1;
+        plan->reach[a] = a == 0 ? 0 : 2;
+        tiles[a] = a == 0 ? 1 : parts(parts(plan->output[a], d->dilation[a]), OUT);
+    }
+    plan->apart[0] = 1;
+    most_tiles = most(1, least(ENOUGH_TILES, MOST_BYTES / (PRODUCTS * size * (plan->channels + plan->outputs))));
+    block[2] = parts(tiles[2], parts(tiles[2], least(WIDEST, most_tiles)));
+    block[1] = parts(tiles[1], parts(tiles[1], most(1, most_tiles / block[2])));
+    positions = block[1] * block[2];
+    plan->out_blocks = 1;
+    plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
+    plan->band[0] = 1;
+    plan->bands[0] = plan->output[0];
+    for (a = 1; a < 3; a++) {
+        plan->band[a] = OUT * block[a];
+        plan->bands[a] = phases_of(plan, a) * parts(tiles[a], block[a]);
+    }
+    plan->tasks = d->batch * d->groups * plan->bands[0] * plan->bands[1] * plan->bands[2] * plan->out_blocks;
+    cconv_note_weights(plan);
+    plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan) && d->output_stride[4] == size
+                                                 && phases_of(plan, 2) == 1;
+
+    plan->row_pitch = up(plan->band[2] + 2, 16) + 16;
+    plan->plane = (plan->band[1] + 2) * plan->row_pitch;
+    plan->dealt_plane = up(positions + block[2], 32) + 16;
+    plan->v_pitch = up(positions, 16);
+    plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: 36 are written side by side */
+    plan->sums_pitch = up(plan->out_block, 16);
+    plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
+    plan->sums_plane = plan->band[1] * plan->band[2];
+    plan->packed_bytes = (size_t)((d->groups * packed_products(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
+
+    at = up(3 * BLOCK_TAPS * (int64_t)sizeof(ptrdiff_t), 64);
+    plan->planes_at = (size_t)at;
+    at += up((plan->plane + 2 * SLACK) * size, 64);
+    plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
+    at += up((OUT * IN * plan->dealt_plane + SLACK) * size, 64);
+    plan->ordered_at = (size_t)at;          /* half transformed: the tiles of a channel, or the outputs of a tile */
+    at += up((PRODUCTS * most(plan->v_pitch, 16 + least(OUTPUTS_AT_ONCE, plan->sums_pitch)) + SLACK) * size, 64);
+    plan->v_at = (size_t)at;
+    at += up((PRODUCTS * plan->v_plane + SLACK) * size, 64);
+    plan->bias_at = (size_t)at;
+    at += up((plan->sums_pitch + SLACK) * size, 64);
+    plan->sums_at = (size_t)at;
+    at += up((PRODUCTS * plan->m_plane + SLACK) * size, 64);
+    plan->turned_at = (size_t)at;
+    if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
+    status = local_workspace(plan, &local);
+    plan->workspace_bytes = (size_t)most(at + 64, (int64_t)local);
+    return status;
+}
+
+int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed)
+{
+    enum { AT_ONCE = BLOCK_TAPS / KERNEL };
+    const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), step = packed_products(plan) / PRODUCTS;
+    char *u = packed + HEADER, *same = u + d->groups * packed_products(plan) * size;
+    double ordered[AT_ONCE * KERNEL * 2 * MAX_VECTOR / 2];
+    int64_t group, tile, c, o;
+    int finite = 1;
+    for (group = 0; group < d->groups; group++, u += packed_products(plan) * size)
+        for (tile = 0; tile < plan->tiles; tile++) {
+            const int64_t pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
+            char *to = u + cconv_tile_first(plan, tile) * plan->channels * size;
+            for (c = 0; c < plan->channels; c += AT_ONCE) {
+                const int64_t n = least(AT_ONCE, plan->channels - c);
+                finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
+                kernels->filter(ordered, n, pitch, to + c * pitch * size, (ptrdiff_t)step);
+            }
+        }
+    for (o = 0; o < d->out_channels; o++)
+        cconv_read_taps(plan, weight + o * d->weight_stride[0], 0, plan->taps, same + o * plan->taps * size);
+    *packed = (char)!kernels->within(same, d->out_channels * plan->taps, limit_of(plan));
+    return finite;
+}
+
+/* A band of a phase. */
+typedef struct band {
+    cconv_plan plan;                    /* with the descriptor of the phase */
+    cconv_task task, tiles;             /* the outputs; the same rounded up to whole tiles */
+    int64_t rows, columns, count;       /* tiles */
+    const char *input, *bias;           /* of the first channel */
+    char *output;                       /* of the first sample, channel and position of the phase */
+} band;
+
+/* Returns 0 where there is none: some phases are smaller than others. */
+static int find_band(const cconv_plan *plan, const cconv_task *task, const char *input, char *output, band *b)
+{
+    const cconv_desc *d = &plan->desc;
+    int64_t phase[3] = {0, 0, 0};
+    int a;
+    b->plan = *plan;
+    b->task = *task;
+    b->input = input + task->n * d->input_stride[0] + task->group * plan->channels * d->input_stride[1];
+    b->output = output;
+    for (a = 1; a < 3; a++) {
+        const int64_t index = task->first[a] / plan->band[a], bands = plan->bands[a] / phases_of(plan, a);
+        int64_t size, start;
+        phase[a] = index / bands;
+        size = parts(plan->output[a] - phase[a], d->dilation[a]);
+        start = start_of(plan, a, phase[a]);
+        b->task.first[a] = index % bands * plan->band[a];
+        b->task.size[a] = least(plan->band[a], size - b->task.first[a]);
+        if (b->task.size[a] <= 0) return 0;
+        if (start < d->input[a]) b->input += start * d->input_stride[2 + a];
+        b->output += phase[a] * d->output_stride[2 + a];
+    }
+    b->plan.desc = desc_of(plan, phase);
+    b->tiles = b->task;
+    for (a = 1; a < 3; a++) b->tiles.size[a] = up(b->task.size[a], OUT);
+    b->rows = b->tiles.size[1] / OUT;
+    b->columns = b->tiles.size[2] / OUT;
+    b->count = b->rows * b->columns;
+    return 1;
+}
+
+/* V; returns 0 where values are not finite or too large. */
+static int transform_input(const band *b, char *work)
+{
+    const cconv_plan *plan = &b->plan;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at, *v = work + plan->v_at;
+    const double limit = limit_of(plan);
+    ptrdiff_t from[IN], to[IN];
+    int64_t c, r;
+    int i, j;
+    for (i = 0; i < IN; i++) to[i] = (ptrdiff_t)(i * plan->v_pitch);
+    for (c = 0; c < plan->channels; c++) {
+        cconv_load_plane(plan, &b->tiles, b->input + c * plan->desc.input_stride[1], plane, c == 0);
+        for (r = 0; r < OUT * b->rows + 2; r++) {
+            const char *row = plane + r * plan->row_pitch * size;
+            if (!kernels->within(row, OUT * b->columns + 2, limit)) return 0;
+            kernels->deal(row, dealt + (r % OUT * IN * plan->dealt_plane + r / OUT * b->columns) * size, (ptrdiff_t)plan->dealt_plane,
+                          b->columns);
+        }
+        for (j = 0; j < IN; j++) {
+            for (i = 0; i < IN; i++) from[i] = (ptrdiff_t)((i % OUT * IN + j) * plan->dealt_plane + i / OUT * b->columns);
+            kernels->forward(dealt, from, NULL, half + j * plan->v_pitch * size, (ptrdiff_t)(IN * plan->v_pitch), b->count);
+        }
+        for (i = 0; i < IN; i++)
+            kernels->forward(half + i * IN * plan->v_pitch * size, to, NULL, v + (i * IN * plan->v_plane + c * plan->v_pitch) * size,
+                             (ptrdiff_t)plan->v_plane, b->count);
+    }
+    return 1;
+}
+
+/* M. */
+static void multiply(const band *b, const char *u, char *work)
+{
+    const cconv_plan *plan = &b->plan;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
+    const int64_t pieces = parts(b->count, kernels->tile), step = packed_products(plan) / PRODUCTS;
+    ptrdiff_t *v_at = (ptrdiff_t *)(void *)work, *u_at[2];
+    int64_t c, tile, piece;
+    int product;
+    u_at[0] = v_at + BLOCK_TAPS;
+    u_at[1] = u_at[0] + BLOCK_TAPS;
+    for (c = 0; c < BLOCK_TAPS; c++) {
+        v_at[c] = (ptrdiff_t)(c * plan->v_pitch);
+        u_at[0][c] = (ptrdiff_t)(c * lanes);
+        u_at[1][c] = (ptrdiff_t)(c * 2 * lanes);
+    }
+    for (product = 0; product < PRODUCTS; product++) {
+        const char *v = work + plan->v_at + product * plan->v_plane * size;
+        char *m = work + plan->sums_at + product * plan->m_plane * size;
+        for (c = 0; c < plan->channels; c += BLOCK_TAPS)
+            for (tile = b->task.tile_first; tile < b->task.tile_last; tile++) {
+                const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
+                const char *weights = u + (product * step + first * plan->channels + c * pitch) * size;
+                const int wide = pitch > lanes;
+                for (piece = 0; piece < pieces; piece++) {
+                    const int64_t t = piece * b->count / pieces, n = (piece + 1) * b->count / pieces - t;
+                    char *sums = m + (t * plan->sums_pitch + first - b->task.out_first) * size;
+                    kernels->taps[n][wide](weights, u_at[wide], v + (c * plan->v_pitch + t) * size, v_at,
+                                           least(BLOCK_TAPS, plan->channels - c), NULL, c ? sums : (const char *)zeros,
+                                           c ? (ptrdiff_t)plan->sums_pitch : 0, sums, (ptrdiff_t)plan->sums_pitch, lanes);
+                }
+            }
+    }
+}
+
+/* M transformed back, to the output or to where store takes it from. */
+static void transform_output(const band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
+{
+    const cconv_plan *plan = &b->plan;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), at_once = least(OUTPUTS_AT_ONCE, plan->sums_pitch);
+    const int64_t pitch = at_once + 16;
+    char *half = work + plan->ordered_at, *done = half + OUT * IN * pitch * size;
+    ptrdiff_t from[IN], back[IN];
+    int64_t t, o;
+    int i, r;
+    for (i = 0; i < IN; i++) back[i] = (ptrdiff_t)(i * pitch);
+    for (t = 0; t < b->count; t++) {
+        const int64_t row = t / b->columns * OUT, column = t % b->columns * OUT;
+        const int64_t rows = least(OUT, b->task.size[1] - row), columns = least(OUT, b->task.size[2] - column);
+        for (o = 0; o < b->task.out_count; o += at_once) {
+            const int64_t n = least(at_once, b->task.out_count - o);
+            const char *m = work + plan->sums_at + (t * plan->sums_pitch + o) * size;
+            for (i = 0; i < IN; i++) {
+                for (r = 0; r < IN; r++) from[r] = (ptrdiff_t)((r * IN + i) * plan->m_plane);
+                kernels->inverse(m, from, NULL, half + i * pitch * size, (ptrdiff_t)(IN * pitch), n);
+            }
+            for (r = 0; r < rows; r++) {
+                kernels->inverse(half + r * IN * pitch * size, back, b->bias ? b->bias + o * size : NULL, done, (ptrdiff_t)pitch, n);
+                kernels->turn(done, (ptrdiff_t)pitch, columns, n, to + (o * to_plane + (row + r) * to_row + column) * size,
+                              (ptrdiff_t)to_plane);
+            }
+        }
+    }
+}
+
+/* The band without sharing anything between outputs. */
+static int run_locally(const band *b, const char *weights, const char *bias, char *work)
+{
+    const cconv_plan *plan = &b->plan;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    int64_t r, tile;
+    for (r = 0; r < b->task.size[1]; r++)
+        for (tile = b->task.tile_first; tile < b->task.tile_last; tile++) {
+            const int64_t first[3] = {b->task.od, b->task.first[1] + r, b->task.first[2]};
+            const int64_t channel = b->task.group * plan->outputs + cconv_tile_first(plan, tile);
+            cconv_task row = b->task;
+            cconv_plan local;
+            row.first[1] += r;
+            row.out_first = cconv_tile_first(plan, tile);
+            if (local_plan(plan, &plan->desc, first, row.size[2], cconv_tile_count(plan, tile), &local) != CCONV_OK
+                || local.workspace_bytes > plan->workspace_bytes
+                || cconv_run(&local, 0, local.tasks, b->input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
+                             b->output + cconv_output_at(plan, &row), work) != CCONV_OK)
+                return 0;
+        }
+    return 1;
+}
+
+int cconv_winograd_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                       char *work, char *output)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), channel = task->group * plan->outputs + task->out_first;
+    const char *u = weights + HEADER, *same = u + d->groups * packed_products(plan) * size;
+    band b;
+    if (!find_band(plan, task, input, output, &b)) return 1;
+    if (*weights || !transform_input(&b, work)) return run_locally(&b, same, bias, work);
+    multiply(&b, u + task->group * packed_products(plan) * size, work);
+    b.bias = NULL;
+    if (bias && d->divisor == 1) {      /* whole vectors of it */
+        b.bias = work + plan->bias_at;
+        memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));
+        memcpy(work + plan->bias_at, bias + channel * size, (size_t)(task->out_count * size));
+    }
+    if (plan->turn_in_place) {
+        transform_output(&b, b.output + cconv_output_at(&b.plan, &b.task), d->output_stride[1] / size,
+                         b.plan.desc.output_stride[3] / size, work);
+        return 1;
+    }
+    transform_output(&b, work + plan->turned_at, plan->sums_plane, plan->band[2], work);
+    cconv_store_band(&b.plan, &b.task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, b.output);
+    return 1;
+}

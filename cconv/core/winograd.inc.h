@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The kernels of winograd.c besides its multiplications.  Part of kernels.inc.h.
+ */
+
+/* Every fourth value of a row, from each of its first six: y[j * y_step + i] = x[4 * i + j], i < n. */
+static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_;
+    int64_t i;
+    for (i = 0; i < n; i += LANES, x += 4 * LANES, y += LANES) {
+        const V a = LOAD(x), b = LOAD(x + LANES), c = LOAD(x + 2 * LANES), d = LOAD(x + 3 * LANES);
+        const V e = LOAD(x + 4), f = LOAD(x + LANES + 4), g = LOAD(x + 2 * LANES + 4), h = LOAD(x + 3 * LANES + 4);
+        const V even = EVENS(a, b), odd = ODDS(a, b), more_even = EVENS(c, d), more_odd = ODDS(c, d);
+        STORE(y, EVENS(even, more_even));
+        STORE(y + y_step, EVENS(odd, more_odd));
+        STORE(y + 2 * y_step, ODDS(even, more_even));
+        STORE(y + 3 * y_step, ODDS(odd, more_odd));
+        STORE(y + 4 * y_step, EVENS(EVENS(e, f), EVENS(g, h)));
+        STORE(y + 5 * y_step, EVENS(ODDS(e, f), ODDS(g, h)));
+    }
+}
+
+/* The input's transform along an axis: six values in, six out. */
+static void NAME(forward)(const void *x_, const ptrdiff_t *x_at, const void *unused, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_;
+    const V half = SET1((T)-0.5), two = SET1((T)-2), sum = SET1((T)-2.5);
+    const V near = SET1((T)SQRT_HALF), minus_near = SET1((T)-SQRT_HALF), far = SET1((T)SQRT_2), minus_far = SET1((T)-SQRT_2);
+    int64_t i;
+    (void)unused;
+    for (i = 0; i < n; i += LANES, x += LANES, y += LANES) {
+        const V d0 = LOAD(x + x_at[0]), d1 = LOAD(x + x_at[1]), d2 = LOAD(x + x_at[2]);
+        const V d3 = LOAD(x + x_at[3]), d4 = LOAD(x + x_at[4]), d5 = LOAD(x + x_at[5]);
+        const V even = FMA(two, d2, d4), odd = FMA(two, d1, d3), more_even = FMA(half, d2, d4), more_odd = FMA(half, d1, d3);
+        STORE(y, ADD(d4, FMA(sum, d2, d0)));
+        STORE(y + y_step, FMA(near, odd, even));
+        STORE(y + 2 * y_step, FMA(minus_near, odd, even));
+        STORE(y + 3 * y_step, FMA(far, more_odd, more_even));
+        STORE(y + 4 * y_step, FMA(minus_far, more_odd, more_even));
+        STORE(y + 5 * y_step, ADD(d5, FMA(sum, d3, d1)));
+    }
+}
+
+/* The output's: six in, four out; and a bias, or NULL. */
+static void NAME(inverse)(const void *x_, const ptrdiff_t *x_at, const void *bias_, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    const V minus = SET1(-1), half = SET1((T)0.5), two = SET1(2), eight = SET1(8);
+    const V near = SET1((T)SQRT_HALF), half_near = SET1((T)(SQRT_HALF / 2));
+    int64_t i;
+    for (i = 0; i < n; i += LANES, x += LANES, y += LANES) {
+        const V m0 = LOAD(x + x_at[0]), m1 = LOAD(x + x_at[1]), m2 = LOAD(x + x_at[2]);
+        const V m3 = LOAD(x + x_at[3]), m4 = LOAD(x + x_at[4]), m5 = LOAD(x + x_at[5]);
+        const V even = ADD(m1, m2), odd = FMA(minus, m2, m1), more_even = ADD(m3, m4), more_odd = FMA(minus, m4, m3);
+        V y0 = ADD(m0, ADD(even, more_even)), y1 = FMA(near, FMA(two, more_odd, odd), ZERO());
+        V y2 = FMA(two, more_even, FMA(half, even, ZERO())), y3 = FMA(half_near, FMA(eight, more_odd, odd), m5);
+        if (bias) {
+            const V b = LOAD(bias + i);
+            y0 = ADD(y0, b);
+            y1 = ADD(y1, b);
+            y2 = ADD(y2, b);
+            y3 = ADD(y3, b);
+        }
+        STORE(y, y0);
+        STORE(y + y_step, y1);
+        STORE(y + 2 * y_step, y2);
+        STORE(y + 3 * y_step, y3);
+    }
+}
+
+/* The weights': [channel][9][n] to [channel][n] for each of 36 products, u_step apart.  In double, then rounded. */
+static void NAME(filter)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
+{
+    const T *w = (const T *)w_;
+    T *u = (T *)u_;
+    int64_t c, o;
+    int i;
+    for (c = 0; c < channels; c++, w += 9 * n, u += n)
+        for (o = 0; o < n; o++) {
+            double column[6][3];
+#define THREE_TO_SIX(w0, w1, w2, OUT) \
+            { \
+                const double a0 = (w0), a1 = (w1), a2 = (w2); \
+                const double even = (a0 + 0.5 * a2) * (-2 / 3.0), odd = a1 * (-2 / 3.0 * SQRT_HALF); \
+                const double more_even = (a0 + 2 * a2) * (1 / 6.0), more_odd = a1 * (SQRT_2 / 6); \
+                OUT(0, a0) OUT(1, even + odd) OUT(2, even - odd) OUT(3, more_even + more_odd) OUT(4, more_even - more_odd) OUT(5, a2) \
+            }
+#define INTO_COLUMN(k, v) column[k][i] = v;
+#define INTO_U(k, v) u[(6 * i + k) * u_step + o] = (T)(v);
+            for (i = 0; i < 3; i++) THREE_TO_SIX(w[i * n + o], w[(3 + i) * n + o], w[(6 + i) * n + o], INTO_COLUMN)
+            for (i = 0; i < 6; i++) THREE_TO_SIX(column[i][0], column[i][1], column[i][2], INTO_U)
+#undef THREE_TO_SIX
+#undef INTO_COLUMN
+#undef INTO_U
+        }
+}
