@@ -40,6 +40,7 @@ enum {
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
+    SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
@@ -172,6 +173,10 @@ typedef struct cconv_task {
 #define SQRT_2 1.4142135623730951
 #define SQRT_HALF 0.70710678118654757
 
+/* plan.c: the index-th task of taps or rows; which output channels the block-th block of them has. */
+CCONV_HIDDEN cconv_task cconv_task_at(const cconv_plan *plan, int64_t index);
+CCONV_HIDDEN void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task);
+
 /* Where the task's first output lies, in bytes. */
 CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *task)
 {
@@ -204,18 +209,18 @@ CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, in
  * two return 0 where weights must be finite and are not. */
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
-                                const char *bias, char *work, char *output);
+CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+                                char *work, char *output);
 CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
-                                const char *bias, char *work, char *output);
+CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+                                char *work, char *output);
 
 /* winograd.c: whether it can serve; the rest of a plan; the same two. */
 CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
-                                    const char *bias, char *work, char *output);
+CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+                                    char *work, char *output);
 
 #endif

@@ -29,7 +29,6 @@ enum {
     GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
     FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
-    SHARES = 8,                         /* tasks that they are cut into, at least */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
     NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */

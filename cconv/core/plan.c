@@ -82,7 +82,7 @@ static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 
 typedef struct way {
     void (*tables)(const cconv_plan *plan, char *work);         /* or NULL */
     int (*pack)(const cconv_plan *plan, const char *weight, char *packed);
-    int (*run)(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
+    int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                char *output);
 } way;
 
@@ -100,18 +100,22 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void
     return way_of(plan)->pack(plan, (const char *)weight, aligned(packed)) ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
-/* The task-th task; output channels fastest, so that workers side by side read the same planes. */
-static cconv_task task_at(const cconv_plan *plan, int64_t index)
+void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task)
 {
-    const int64_t block = index % plan->out_blocks;
+    task->tile_first = block * plan->tiles / plan->out_blocks;
+    task->tile_last = (block + 1) * plan->tiles / plan->out_blocks;
+    task->out_first = cconv_tile_first(plan, task->tile_first);
+    task->out_count = cconv_tile_first(plan, task->tile_last) - task->out_first;
+}
+
+/* Output channels fastest, so that workers side by side read the same planes. */
+cconv_task cconv_task_at(const cconv_plan *plan, int64_t index)
+{
     int64_t blocks;
     cconv_task task;
     int a;
+    cconv_block_of(plan, index % plan->out_blocks, &task);
     index /= plan->out_blocks;
-    task.tile_first = block * plan->tiles / plan->out_blocks;
-    task.tile_last = (block + 1) * plan->tiles / plan->out_blocks;
-    task.out_first = cconv_tile_first(plan, task.tile_first);
-    task.out_count = cconv_tile_first(plan, task.tile_last) - task.out_first;
     for (a = 2; a >= 0; a--) {
         task.first[a] = index % plan->bands[a] * plan->band[a];
         task.size[a] = least(plan->band[a], plan->output[a] - task.first[a]);
@@ -135,11 +139,9 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     if (first == last) return CCONV_OK;
     if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
     if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
-    for (index = first; index < last; index++) {
-        const cconv_task task = task_at(plan, index);
-        if (!way_of(plan)->run(plan, &task, (const char *)input, from, (const char *)bias, work, (char *)output))
+    for (index = first; index < last; index++)
+        if (!way_of(plan)->run(plan, index, (const char *)input, from, (const char *)bias, work, (char *)output))
             return CCONV_ERROR_WEIGHTS;
-    }
     return CCONV_OK;
 }
 

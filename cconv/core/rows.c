@@ -305,13 +305,14 @@ static void find_regions(const cconv_plan *plan, const cconv_task *task, band *a
     at->input_step = (ptrdiff_t)(d->input_stride[3] / size);
 }
 
-int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights,
-                   const char *bias, char *work, char *output)
+int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                   char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
-    cconv_task part = *task;
+    const cconv_task task = cconv_task_at(plan, index);
+    cconv_task part = task;
     int64_t c, o, i;
     int k;
     band at;
@@ -319,8 +320,8 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
     at.in_place = plan->write_in_place;
     at.step = step_of(plan);
     at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
-    find_regions(plan, task, &at);
-    for (; part.group < task->group + task->group_count; part.group++) {
+    find_regions(plan, &task, &at);
+    for (; part.group < task.group + task.group_count; part.group++) {
         for (c = 0; c < plan->channels; c += plan->channel_block) {
             const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
             const table t = table_at(plan, work, held < plan->channel_block);
@@ -329,7 +330,7 @@ int cconv_rows_run(const cconv_plan *plan, const cconv_task *task, const char *i
                 for (k = 0; k < at.count; k++)
                     if (!at.regions[k].inside)
                         load_region(plan, &part, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
-                                    part.group == task->group && c == 0);
+                                    part.group == task.group && c == 0);
             at.input = channel + at.first;
             for (o = 0; o < part.out_count; o++) {
                 const int64_t out = part.group * plan->outputs + part.out_first + o;

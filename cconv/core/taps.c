@@ -226,14 +226,15 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
                               d->weight_stride[0], task->out_count, held * d->weight_stride[1], tiles);
 }
 
-int cconv_taps_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
-                   char *work, char *output)
+int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                   char *output)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const tables t = tables_of(plan, work);
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
+    const cconv_task at_index = cconv_task_at(plan, index), *task = &at_index;
     const int64_t channel_0 = task->group * plan->outputs;
     cconv_task copied = *task;
     int64_t c, i, at, tile;

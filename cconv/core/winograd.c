@@ -10,7 +10,8 @@
  *
  *     V[36][channel][tile]      U[36][tile of outputs][channel][output]      M[36][tile][output]
  *
- * A dilation takes the picture apart into phases, each of which is a picture under a dense kernel.
+ * A dilation takes the picture apart into phases, each of which is a picture under a dense kernel.  Bands of
+ * samples, depths and phases are the units of a task: small ones share the weights that it reads.
  *
  * A value that is not finite, or so large that sums of it might not be, would spoil its whole tile, and not
  * only the outputs that see it: such a band is computed by `taps`, row after row.  For that the packed
@@ -25,8 +26,11 @@ enum {
     IN = 6, OUT = 4, PRODUCTS = 36, KERNEL = 9,
     ENOUGH_TILES = 56,                  /* of a band, for the weights to be used often */
     WIDEST = 64,                        /* tiles side by side in a band */
-    MOST_BYTES = 1 << 22,               /* of V and M */
-    OUTPUTS_AT_ONCE = 128,              /* that are transformed back */
+    MOST_BYTES = 1 << 23,               /* of V and M */
+    MOST_UNITS = 64,                    /* of a task */
+    OUTPUTS_SHARED = 128,               /* that are worth another transform of the input, for several workers */
+    OUTPUTS_AT_ONCE = 64,               /* that are transformed back, in this many tiles */
+    TURNED = 4,
     MOST_CHANNELS = 1 << 20,
     HEADER = 64                         /* bytes before U: whether the weights are too large */
 };
@@ -124,7 +128,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
-    int64_t tiles[3], block[3], most_tiles, at, positions;
+    int64_t tiles[3], block[3], most_tiles, at, positions, units;
     size_t local;
     cconv_status status;
     int a;
@@ -145,23 +149,28 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     block[2] = parts(tiles[2], parts(tiles[2], least(WIDEST, most_tiles)));
     block[1] = parts(tiles[1], parts(tiles[1], most(1, most_tiles / block[2])));
     positions = block[1] * block[2];
-    plan->out_blocks = 1;
-    plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     plan->band[0] = 1;
     plan->bands[0] = plan->output[0];
     for (a = 1; a < 3; a++) {
         plan->band[a] = OUT * block[a];
         plan->bands[a] = phases_of(plan, a) * parts(tiles[a], block[a]);
     }
-    plan->tasks = d->batch * d->groups * plan->bands[0] * plan->bands[1] * plan->bands[2] * plan->out_blocks;
+    units = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    plan->units = most(1, least(least(MOST_UNITS, units), most_tiles / positions));
+    plan->tasks = d->groups * parts(units, plan->units);
+    positions *= plan->units;
+    plan->out_blocks = 1;
+    while (plan->tasks * plan->out_blocks < SHARES && plan->outputs >= 2 * plan->out_blocks * OUTPUTS_SHARED) plan->out_blocks *= 2;
+    plan->tasks *= plan->out_blocks;
+    plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
     plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan) && d->output_stride[4] == size
                                                  && phases_of(plan, 2) == 1;
 
     plan->row_pitch = up(plan->band[2] + 2, 16) + 16;
     plan->plane = (plan->band[1] + 2) * plan->row_pitch;
-    plan->dealt_plane = up(positions + block[2], 32) + 16;
-    plan->v_pitch = up(positions, 16);
+    plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
+    plan->v_pitch = up(positions, 16) + 16;     /* whole vectors are written, wherever they begin */
     plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: 36 are written side by side */
     plan->sums_pitch = up(plan->out_block, 16);
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
@@ -169,8 +178,8 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->packed_bytes = (size_t)((d->groups * packed_products(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
 
     at = up(3 * BLOCK_TAPS * (int64_t)sizeof(ptrdiff_t), 64);
-    plan->planes_at = (size_t)at;
-    at += up((plan->plane + 2 * SLACK) * size, 64);
+    plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
+    at += up(most(plan->plane + 2 * SLACK, OUT * OUT * TURNED * (OUTPUTS_AT_ONCE + 16)) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
     at += up((OUT * IN * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed: the tiles of a channel, or the outputs of a tile */
@@ -214,43 +223,45 @@ int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed
     return finite;
 }
 
-/* A band of a phase. */
+/* A band of a phase of a sample: a unit. */
 typedef struct band {
     cconv_plan plan;                    /* with the descriptor of the phase */
-    cconv_task task, tiles;             /* the outputs; the same rounded up to whole tiles */
-    int64_t rows, columns, count;       /* tiles */
+    cconv_task task, whole;             /* the outputs; the same rounded up to whole tiles */
+    int64_t rows, columns, first;       /* tiles; the first is the first-th of the task's */
     const char *input, *bias;           /* of the first channel */
     char *output;                       /* of the first sample, channel and position of the phase */
 } band;
 
 /* Returns 0 where there is none: some phases are smaller than others. */
-static int find_band(const cconv_plan *plan, const cconv_task *task, const char *input, char *output, band *b)
+static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t unit, const char *input, char *output, band *b)
 {
     const cconv_desc *d = &plan->desc;
     int64_t phase[3] = {0, 0, 0};
     int a;
     b->plan = *plan;
     b->task = *task;
-    b->input = input + task->n * d->input_stride[0] + task->group * plan->channels * d->input_stride[1];
+    b->input = input;
     b->output = output;
-    for (a = 1; a < 3; a++) {
-        const int64_t index = task->first[a] / plan->band[a], bands = plan->bands[a] / phases_of(plan, a);
-        int64_t size, start;
+    for (a = 2; a > 0; a--) {
+        const int64_t index = unit % plan->bands[a], bands = plan->bands[a] / phases_of(plan, a);
+        int64_t start;
+        unit /= plan->bands[a];
         phase[a] = index / bands;
-        size = parts(plan->output[a] - phase[a], d->dilation[a]);
         start = start_of(plan, a, phase[a]);
         b->task.first[a] = index % bands * plan->band[a];
-        b->task.size[a] = least(plan->band[a], size - b->task.first[a]);
+        b->task.size[a] = least(plan->band[a], parts(plan->output[a] - phase[a], d->dilation[a]) - b->task.first[a]);
         if (b->task.size[a] <= 0) return 0;
         if (start < d->input[a]) b->input += start * d->input_stride[2 + a];
         b->output += phase[a] * d->output_stride[2 + a];
     }
+    b->task.od = unit % plan->output[0];
+    b->task.n = unit / plan->output[0];
+    b->input += b->task.n * d->input_stride[0] + task->group * plan->channels * d->input_stride[1];
     b->plan.desc = desc_of(plan, phase);
-    b->tiles = b->task;
-    for (a = 1; a < 3; a++) b->tiles.size[a] = up(b->task.size[a], OUT);
-    b->rows = b->tiles.size[1] / OUT;
-    b->columns = b->tiles.size[2] / OUT;
-    b->count = b->rows * b->columns;
+    b->whole = b->task;
+    for (a = 1; a < 3; a++) b->whole.size[a] = up(b->task.size[a], OUT);
+    b->rows = b->whole.size[1] / OUT;
+    b->columns = b->whole.size[2] / OUT;
     return 1;
 }
 
@@ -260,14 +271,15 @@ static int transform_input(const band *b, char *work)
     const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at, *v = work + plan->v_at;
+    char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
+    char *v = work + plan->v_at + b->first * size;
     const double limit = limit_of(plan);
     ptrdiff_t from[IN], to[IN];
     int64_t c, r;
     int i, j;
     for (i = 0; i < IN; i++) to[i] = (ptrdiff_t)(i * plan->v_pitch);
     for (c = 0; c < plan->channels; c++) {
-        cconv_load_plane(plan, &b->tiles, b->input + c * plan->desc.input_stride[1], plane, c == 0);
+        cconv_load_plane(plan, &b->whole, b->input + c * plan->desc.input_stride[1], plane, c == 0);
         for (r = 0; r < OUT * b->rows + 2; r++) {
             const char *row = plane + r * plan->row_pitch * size;
             if (!kernels->within(row, OUT * b->columns + 2, limit)) return 0;
@@ -276,22 +288,21 @@ static int transform_input(const band *b, char *work)
         }
         for (j = 0; j < IN; j++) {
             for (i = 0; i < IN; i++) from[i] = (ptrdiff_t)((i % OUT * IN + j) * plan->dealt_plane + i / OUT * b->columns);
-            kernels->forward(dealt, from, NULL, half + j * plan->v_pitch * size, (ptrdiff_t)(IN * plan->v_pitch), b->count);
+            kernels->forward(dealt, from, NULL, half + j * plan->v_pitch * size, (ptrdiff_t)(IN * plan->v_pitch), b->rows * b->columns);
         }
         for (i = 0; i < IN; i++)
             kernels->forward(half + i * IN * plan->v_pitch * size, to, NULL, v + (i * IN * plan->v_plane + c * plan->v_pitch) * size,
-                             (ptrdiff_t)plan->v_plane, b->count);
+                             (ptrdiff_t)plan->v_plane, b->rows * b->columns);
     }
     return 1;
 }
 
-/* M. */
-static void multiply(const band *b, const char *u, char *work)
+/* M, for `tiles` tiles. */
+static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *u, char *work)
 {
-    const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t pieces = parts(b->count, kernels->tile), step = packed_products(plan) / PRODUCTS;
+    const int64_t pieces = parts(tiles, kernels->tile), step = packed_products(plan) / PRODUCTS;
     ptrdiff_t *v_at = (ptrdiff_t *)(void *)work, *u_at[2];
     int64_t c, tile, piece;
     int product;
@@ -306,13 +317,13 @@ static void multiply(const band *b, const char *u, char *work)
         const char *v = work + plan->v_at + product * plan->v_plane * size;
         char *m = work + plan->sums_at + product * plan->m_plane * size;
         for (c = 0; c < plan->channels; c += BLOCK_TAPS)
-            for (tile = b->task.tile_first; tile < b->task.tile_last; tile++) {
+            for (tile = task->tile_first; tile < task->tile_last; tile++) {
                 const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
                 const char *weights = u + (product * step + first * plan->channels + c * pitch) * size;
                 const int wide = pitch > lanes;
                 for (piece = 0; piece < pieces; piece++) {
-                    const int64_t t = piece * b->count / pieces, n = (piece + 1) * b->count / pieces - t;
-                    char *sums = m + (t * plan->sums_pitch + first - b->task.out_first) * size;
+                    const int64_t t = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - t;
+                    char *sums = m + (t * plan->sums_pitch + first - task->out_first) * size;
                     kernels->taps[n][wide](weights, u_at[wide], v + (c * plan->v_pitch + t) * size, v_at,
                                            least(BLOCK_TAPS, plan->channels - c), NULL, c ? sums : (const char *)zeros,
                                            c ? (ptrdiff_t)plan->sums_pitch : 0, sums, (ptrdiff_t)plan->sums_pitch, lanes);
@@ -321,34 +332,40 @@ static void multiply(const band *b, const char *u, char *work)
     }
 }
 
-/* M transformed back, to the output or to where store takes it from. */
+/* M transformed back, to the output or to where store takes it from: TURNED tiles of a row at a time, so that lines
+ * of the output are written whole. */
 static void transform_output(const band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), at_once = least(OUTPUTS_AT_ONCE, plan->sums_pitch);
     const int64_t pitch = at_once + 16;
-    char *half = work + plan->ordered_at, *done = half + OUT * IN * pitch * size;
+    char *half = work + plan->ordered_at, *done = work + plan->planes_at;
     ptrdiff_t from[IN], back[IN];
-    int64_t t, o;
-    int i, r;
+    int64_t row, first, t, o, i;
+    int r;
     for (i = 0; i < IN; i++) back[i] = (ptrdiff_t)(i * pitch);
-    for (t = 0; t < b->count; t++) {
-        const int64_t row = t / b->columns * OUT, column = t % b->columns * OUT;
-        const int64_t rows = least(OUT, b->task.size[1] - row), columns = least(OUT, b->task.size[2] - column);
-        for (o = 0; o < b->task.out_count; o += at_once) {
-            const int64_t n = least(at_once, b->task.out_count - o);
-            const char *m = work + plan->sums_at + (t * plan->sums_pitch + o) * size;
-            for (i = 0; i < IN; i++) {
-                for (r = 0; r < IN; r++) from[r] = (ptrdiff_t)((r * IN + i) * plan->m_plane);
-                kernels->inverse(m, from, NULL, half + i * pitch * size, (ptrdiff_t)(IN * pitch), n);
+    for (o = 0; o < b->task.out_count; o += at_once) {
+        const int64_t n = least(at_once, b->task.out_count - o);
+        for (row = 0; row < b->rows; row++)
+            for (first = 0; first < b->columns; first += TURNED) {
+                const int64_t tiles = least(TURNED, b->columns - first);
+                const int64_t rows = least(OUT, b->task.size[1] - row * OUT), columns = least(OUT * tiles, b->task.size[2] - first * OUT);
+                for (t = 0; t < tiles; t++) {
+                    const char *m = work + plan->sums_at + ((b->first + row * b->columns + first + t) * plan->sums_pitch + o) * size;
+                    for (i = 0; i < IN; i++) {
+                        for (r = 0; r < IN; r++) from[r] = (ptrdiff_t)((r * IN + i) * plan->m_plane);
+                        kernels->inverse(m, from, NULL, half + i * pitch * size, (ptrdiff_t)(IN * pitch), n);
+                    }
+                    for (r = 0; r < rows; r++)
+                        kernels->inverse(half + r * IN * pitch * size, back, b->bias ? b->bias + o * size : NULL,
+                                         done + (r * TURNED + t) * OUT * pitch * size, (ptrdiff_t)pitch, n);
+                }
+                for (r = 0; r < rows; r++)
+                    for (i = 0; i < n; i += OUT)
+                        kernels->turn(done + (r * TURNED * OUT * pitch + i) * size, (ptrdiff_t)pitch, columns, least(OUT, n - i),
+                                      to + ((o + i) * to_plane + (row * OUT + r) * to_row + first * OUT) * size, (ptrdiff_t)to_plane);
             }
-            for (r = 0; r < rows; r++) {
-                kernels->inverse(half + r * IN * pitch * size, back, b->bias ? b->bias + o * size : NULL, done, (ptrdiff_t)pitch, n);
-                kernels->turn(done, (ptrdiff_t)pitch, columns, n, to + (o * to_plane + (row + r) * to_row + column) * size,
-                              (ptrdiff_t)to_plane);
-            }
-        }
     }
 }
 
@@ -375,28 +392,51 @@ static int run_locally(const band *b, const char *weights, const char *bias, cha
     return 1;
 }
 
-int cconv_winograd_run(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
-                       char *work, char *output)
+/* The output of a unit. */
+static void finish(band *b, const char *bias, char *work)
+{
+    const cconv_plan *plan = &b->plan;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *stride = plan->desc.output_stride;
+    if (plan->turn_in_place) {
+        transform_output(b, b->output + cconv_output_at(plan, &b->task), stride[1] / size, stride[3] / size, work);
+        return;
+    }
+    transform_output(b, work + plan->turned_at, plan->sums_plane, plan->band[2], work);
+    cconv_store_band(plan, &b->task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, b->output);
+}
+
+int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                       char *output)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), channel = task->group * plan->outputs + task->out_first;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), block = index % plan->out_blocks;
+    const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
+    const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
     const char *u = weights + HEADER, *same = u + d->groups * packed_products(plan) * size;
+    uint64_t spoilt = 0, one = 1;
+    int64_t i, tiles = 0;
+    cconv_task task = {0};
     band b;
-    if (!find_band(plan, task, input, output, &b)) return 1;
-    if (*weights || !transform_input(&b, work)) return run_locally(&b, same, bias, work);
-    multiply(&b, u + task->group * packed_products(plan) * size, work);
-    b.bias = NULL;
-    if (bias && d->divisor == 1) {      /* whole vectors of it */
-        b.bias = work + plan->bias_at;
-        memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));
-        memcpy(work + plan->bias_at, bias + channel * size, (size_t)(task->out_count * size));
+    task.group = index / plan->out_blocks / blocks;
+    cconv_block_of(plan, block, &task);
+    for (i = 0; i < units; i++) {
+        if (!find_band(plan, &task, first + i, input, output, &b)) continue;
+        b.first = tiles;
+        if (*weights || !transform_input(&b, work)) spoilt |= one << i;
+        else tiles += b.rows * b.columns;
     }
-    if (plan->turn_in_place) {
-        transform_output(&b, b.output + cconv_output_at(&b.plan, &b.task), d->output_stride[1] / size,
-                         b.plan.desc.output_stride[3] / size, work);
-        return 1;
+    multiply(plan, &task, tiles, u + task.group * packed_products(plan) * size, work);
+    memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
+    if (bias && d->divisor == 1)
+        memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));
+    for (i = 0, tiles = 0; i < units; i++) {
+        if (spoilt >> i & 1 || !find_band(plan, &task, first + i, input, output, &b)) continue;
+        b.bias = bias && d->divisor == 1 ? work + plan->bias_at : NULL;
+        b.first = tiles;
+        tiles += b.rows * b.columns;
+        finish(&b, bias, work);
     }
-    transform_output(&b, work + plan->turned_at, plan->sums_plane, plan->band[2], work);
-    cconv_store_band(&b.plan, &b.task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, b.output);
+    for (i = 0; i < units; i++)         /* these need the workspace for themselves */
+        if (spoilt >> i & 1 && find_band(plan, &task, first + i, input, output, &b) && !run_locally(&b, same, bias, work)) return 0;
     return 1;
 }
