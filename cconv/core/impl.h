@@ -70,8 +70,10 @@ typedef void cconv_turn_kernel(const void *from, ptrdiff_t pitch, int64_t rows, 
 /* Whether the magnitudes of n values are all below a limit. */
 typedef int cconv_within_kernel(const void *x, int64_t n, double limit);
 
-typedef void cconv_deal_kernel(const void *x, void *y, ptrdiff_t y_step, int64_t n);
-typedef void cconv_transform_kernel(const void *x, const ptrdiff_t *x_at, const void *bias, void *y, ptrdiff_t y_step, int64_t n);
+typedef void cconv_deal_kernel(const void *x, void *y, ptrdiff_t y_step, int64_t n, double scale, void *spoilt);
+typedef void cconv_forward_kernel(const void *x, ptrdiff_t x_step, ptrdiff_t below, void *work, void *y, ptrdiff_t y_step, int64_t n);
+typedef void cconv_inverse_kernel(const void *x, ptrdiff_t x_step, const void *bias, void *work, void *y, ptrdiff_t y_row,
+                                  ptrdiff_t y_step, int64_t n);
 typedef void cconv_filter_kernel(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step);
 
 /* Rows of n values of any type, x_row and x_step bytes apart, as values of the type of the sums, rows
@@ -96,7 +98,8 @@ typedef struct cconv_type_kernels {
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
     cconv_deal_kernel *deal;                                /* winograd.inc.h says what these do */
-    cconv_transform_kernel *forward, *inverse;
+    cconv_forward_kernel *forward;
+    cconv_inverse_kernel *inverse;
     cconv_filter_kernel *filter;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
@@ -216,9 +219,10 @@ CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, cha
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
 
-/* winograd.c: whether it can serve; the rest of a plan; the same two. */
+/* winograd.c: whether it can serve; the rest of a plan; the same three. */
 CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                     char *work, char *output);

@@ -80,7 +80,7 @@ static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 
 
 /* What an algorithm does. */
 typedef struct way {
-    void (*tables)(const cconv_plan *plan, char *work);         /* or NULL */
+    void (*tables)(const cconv_plan *plan, char *work);
     int (*pack)(const cconv_plan *plan, const char *weight, char *packed);
     int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                char *output);
@@ -90,7 +90,7 @@ static const way *way_of(const cconv_plan *plan)
 {
     static const way rows = {cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
     static const way taps = {cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
-    static const way winograd = {NULL, cconv_winograd_pack, cconv_winograd_run};
+    static const way winograd = {cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
     return plan->algorithm == CCONV_ROWS ? &rows : plan->algorithm == CCONV_TAPS ? &taps : &winograd;
 }
 
@@ -138,7 +138,7 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
     if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
-    if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
+    way_of(plan)->tables(plan, work);
     for (index = first; index < last; index++)
         if (!way_of(plan)->run(plan, index, (const char *)input, from, (const char *)bias, work, (char *)output))
             return CCONV_ERROR_WEIGHTS;

@@ -29,11 +29,18 @@ enum {
     MOST_BYTES = 1 << 23,               /* of V and M */
     MOST_UNITS = 64,                    /* of a task */
     OUTPUTS_SHARED = 128,               /* that are worth another transform of the input, for several workers */
-    OUTPUTS_AT_ONCE = 64,               /* that are transformed back, in this many tiles */
-    TURNED = 4,
+    DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     HEADER = 64                         /* bytes before U: whether the weights are too large */
 };
+
+/* At the workspace's beginning: where the taps of a block of channels lie in V and in U, for both widths of a tile; and
+ * what V holds, if anything. */
+typedef struct tables {
+    ptrdiff_t v[BLOCK_TAPS], u[2][BLOCK_TAPS];
+    int64_t held, tiles;        /* 1 + the index of the units and group; how many tiles they have */
+    uint64_t spoilt;            /* a bit for each unit that is not among them */
+} tables;
 
 static const double zeros[MAX_VECTOR * 2];
 
@@ -173,17 +180,18 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->v_pitch = up(positions, 16) + 16;     /* whole vectors are written, wherever they begin */
     plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: 36 are written side by side */
     plan->sums_pitch = up(plan->out_block, 16);
+    plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (OUT * plan->band[2] * size)), 16));
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
     plan->sums_plane = plan->band[1] * plan->band[2];
     plan->packed_bytes = (size_t)((d->groups * packed_products(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
 
-    at = up(3 * BLOCK_TAPS * (int64_t)sizeof(ptrdiff_t), 64);
+    at = up((int64_t)sizeof(tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
-    at += up(most(plan->plane + 2 * SLACK, OUT * OUT * TURNED * (OUTPUTS_AT_ONCE + 16)) * size, 64);
+    at += up(most(plan->plane + 2 * SLACK, OUT * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
     at += up((OUT * IN * plan->dealt_plane + SLACK) * size, 64);
-    plan->ordered_at = (size_t)at;          /* half transformed: the tiles of a channel, or the outputs of a tile */
-    at += up((PRODUCTS * most(plan->v_pitch, 16 + least(OUTPUTS_AT_ONCE, plan->sums_pitch)) + SLACK) * size, 64);
+    plan->ordered_at = (size_t)at;          /* half transformed */
+    at += up(PRODUCTS * lanes * size, 64);
     plan->v_at = (size_t)at;
     at += up((PRODUCTS * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
@@ -223,12 +231,25 @@ int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed
     return finite;
 }
 
+void cconv_winograd_tables(const cconv_plan *plan, char *work)
+{
+    const int64_t lanes = cconv_of_type(plan)->lanes;
+    tables *t = (tables *)(void *)work;
+    int64_t c;
+    for (c = 0; c < BLOCK_TAPS; c++) {
+        t->v[c] = (ptrdiff_t)(c * plan->v_pitch);
+        t->u[0][c] = (ptrdiff_t)(c * lanes);
+        t->u[1][c] = (ptrdiff_t)(c * 2 * lanes);
+    }
+    t->held = 0;
+}
+
 /* A band of a phase of a sample: a unit. */
 typedef struct band {
     cconv_plan plan;                    /* with the descriptor of the phase */
     cconv_task task, whole;             /* the outputs; the same rounded up to whole tiles */
     int64_t rows, columns, first;       /* tiles; the first is the first-th of the task's */
-    const char *input, *bias;           /* of the first channel */
+    const char *input;                  /* of the first channel */
     char *output;                       /* of the first sample, channel and position of the phase */
 } band;
 
@@ -265,6 +286,21 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     return 1;
 }
 
+/* A channel of the band that will be transformed next, fetched into the cache where its rows lie whole. */
+static void fetch(const band *b, int64_t channel)
+{
+    const cconv_desc *d = &b->plan.desc;
+    const int64_t first = b->task.first[1] - d->before[1], top = most(0, first);
+    const int64_t bottom = least(d->input[1], first + b->whole.size[1] + 2), bytes = d->input[2] * (int64_t)cconv_type_size(d->input_type);
+    const char *row = b->input + channel * d->input_stride[1] + top * d->input_stride[3];
+    int64_t r, at;
+    if (channel >= b->plan.channels || d->input[0] != 1 || b->whole.size[2] + 2 < d->input[2]
+        || d->input_stride[4] != (int64_t)cconv_type_size(d->input_type))
+        return;
+    for (r = top; r < bottom; r++, row += d->input_stride[3])
+        for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
+}
+
 /* V; returns 0 where values are not finite or too large. */
 static int transform_input(const band *b, char *work)
 {
@@ -273,28 +309,20 @@ static int transform_input(const band *b, char *work)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
     char *v = work + plan->v_at + b->first * size;
-    const double limit = limit_of(plan);
-    ptrdiff_t from[IN], to[IN];
+    const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where limit_of is passed */
+    double spoilt[MAX_VECTOR] = {0};
     int64_t c, r;
-    int i, j;
-    for (i = 0; i < IN; i++) to[i] = (ptrdiff_t)(i * plan->v_pitch);
+    memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
     for (c = 0; c < plan->channels; c++) {
         cconv_load_plane(plan, &b->whole, b->input + c * plan->desc.input_stride[1], plane, c == 0);
-        for (r = 0; r < OUT * b->rows + 2; r++) {
-            const char *row = plane + r * plan->row_pitch * size;
-            if (!kernels->within(row, OUT * b->columns + 2, limit)) return 0;
-            kernels->deal(row, dealt + (r % OUT * IN * plan->dealt_plane + r / OUT * b->columns) * size, (ptrdiff_t)plan->dealt_plane,
-                          b->columns);
-        }
-        for (j = 0; j < IN; j++) {
-            for (i = 0; i < IN; i++) from[i] = (ptrdiff_t)((i % OUT * IN + j) * plan->dealt_plane + i / OUT * b->columns);
-            kernels->forward(dealt, from, NULL, half + j * plan->v_pitch * size, (ptrdiff_t)(IN * plan->v_pitch), b->rows * b->columns);
-        }
-        for (i = 0; i < IN; i++)
-            kernels->forward(half + i * IN * plan->v_pitch * size, to, NULL, v + (i * IN * plan->v_plane + c * plan->v_pitch) * size,
-                             (ptrdiff_t)plan->v_plane, b->rows * b->columns);
+        fetch(b, c + 1);
+        for (r = 0; r < OUT * b->rows + 2; r++)
+            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % OUT * IN * plan->dealt_plane + r / OUT * b->columns) * size,
+                          (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
+        kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half, v + c * plan->v_pitch * size,
+                         (ptrdiff_t)plan->v_plane, b->rows * b->columns);
     }
-    return 1;
+    return kernels->within(spoilt, kernels->lanes, 1);
 }
 
 /* M, for `tiles` tiles. */
@@ -303,16 +331,9 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t pieces = parts(tiles, kernels->tile), step = packed_products(plan) / PRODUCTS;
-    ptrdiff_t *v_at = (ptrdiff_t *)(void *)work, *u_at[2];
+    const tables *t = (const tables *)(const void *)work;
     int64_t c, tile, piece;
     int product;
-    u_at[0] = v_at + BLOCK_TAPS;
-    u_at[1] = u_at[0] + BLOCK_TAPS;
-    for (c = 0; c < BLOCK_TAPS; c++) {
-        v_at[c] = (ptrdiff_t)(c * plan->v_pitch);
-        u_at[0][c] = (ptrdiff_t)(c * lanes);
-        u_at[1][c] = (ptrdiff_t)(c * 2 * lanes);
-    }
     for (product = 0; product < PRODUCTS; product++) {
         const char *v = work + plan->v_at + product * plan->v_plane * size;
         char *m = work + plan->sums_at + product * plan->m_plane * size;
@@ -322,9 +343,9 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
                 const char *weights = u + (product * step + first * plan->channels + c * pitch) * size;
                 const int wide = pitch > lanes;
                 for (piece = 0; piece < pieces; piece++) {
-                    const int64_t t = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - t;
-                    char *sums = m + (t * plan->sums_pitch + first - task->out_first) * size;
-                    kernels->taps[n][wide](weights, u_at[wide], v + (c * plan->v_pitch + t) * size, v_at,
+                    const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
+                    char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
+                    kernels->taps[n][wide](weights, t->u[wide], v + (c * plan->v_pitch + at) * size, t->v,
                                            least(BLOCK_TAPS, plan->channels - c), NULL, c ? sums : (const char *)zeros,
                                            c ? (ptrdiff_t)plan->sums_pitch : 0, sums, (ptrdiff_t)plan->sums_pitch, lanes);
                 }
@@ -332,41 +353,27 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     }
 }
 
-/* M transformed back, to the output or to where store takes it from: TURNED tiles of a row at a time, so that lines
- * of the output are written whole. */
+/* M transformed back, to the output or to where store takes it from: some channels of a row of tiles at a time, so that
+ * the output is written in long lines. */
 static void transform_output(const band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), at_once = least(OUTPUTS_AT_ONCE, plan->sums_pitch);
-    const int64_t pitch = at_once + 16;
-    char *half = work + plan->ordered_at, *done = work + plan->planes_at;
-    ptrdiff_t from[IN], back[IN];
-    int64_t row, first, t, o, i;
-    int r;
-    for (i = 0; i < IN; i++) back[i] = (ptrdiff_t)(i * pitch);
-    for (o = 0; o < b->task.out_count; o += at_once) {
-        const int64_t n = least(at_once, b->task.out_count - o);
-        for (row = 0; row < b->rows; row++)
-            for (first = 0; first < b->columns; first += TURNED) {
-                const int64_t tiles = least(TURNED, b->columns - first);
-                const int64_t rows = least(OUT, b->task.size[1] - row * OUT), columns = least(OUT * tiles, b->task.size[2] - first * OUT);
-                for (t = 0; t < tiles; t++) {
-                    const char *m = work + plan->sums_at + ((b->first + row * b->columns + first + t) * plan->sums_pitch + o) * size;
-                    for (i = 0; i < IN; i++) {
-                        for (r = 0; r < IN; r++) from[r] = (ptrdiff_t)((r * IN + i) * plan->m_plane);
-                        kernels->inverse(m, from, NULL, half + i * pitch * size, (ptrdiff_t)(IN * pitch), n);
-                    }
-                    for (r = 0; r < rows; r++)
-                        kernels->inverse(half + r * IN * pitch * size, back, b->bias ? b->bias + o * size : NULL,
-                                         done + (r * TURNED + t) * OUT * pitch * size, (ptrdiff_t)pitch, n);
-                }
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), pitch = plan->done_pitch, line = b->columns * OUT * pitch;
+    char *done = work + plan->planes_at;
+    int64_t row, t, o, i, r;
+    for (row = 0; row < b->rows; row++)
+        for (o = 0; o < b->task.out_count; o += pitch) {
+            const int64_t n = least(pitch, b->task.out_count - o), rows = least(OUT, b->task.size[1] - row * OUT);
+            for (t = 0; t < b->columns; t++)
+                kernels->inverse(work + plan->sums_at + ((b->first + row * b->columns + t) * plan->sums_pitch + o) * size,
+                                 (ptrdiff_t)plan->m_plane, work + plan->bias_at + o * size, work + plan->ordered_at,
+                                 done + t * OUT * pitch * size, (ptrdiff_t)line, (ptrdiff_t)pitch, n);
+            for (i = 0; i < n; i += OUT)
                 for (r = 0; r < rows; r++)
-                    for (i = 0; i < n; i += OUT)
-                        kernels->turn(done + (r * TURNED * OUT * pitch + i) * size, (ptrdiff_t)pitch, columns, least(OUT, n - i),
-                                      to + ((o + i) * to_plane + (row * OUT + r) * to_row + first * OUT) * size, (ptrdiff_t)to_plane);
-            }
-    }
+                    kernels->turn(done + (r * line + i) * size, (ptrdiff_t)pitch, b->task.size[2], least(OUT, n - i),
+                                  to + ((o + i) * to_plane + (row * OUT + r) * to_row) * size, (ptrdiff_t)to_plane);
+        }
 }
 
 /* The band without sharing anything between outputs. */
@@ -392,6 +399,19 @@ static int run_locally(const band *b, const char *weights, const char *bias, cha
     return 1;
 }
 
+/* The units that were not transformed; they need the workspace for themselves. */
+static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t first, int64_t units, const char *input,
+                      const char *weights, const char *bias, char *work, char *output)
+{
+    const uint64_t spoilt = ((const tables *)(const void *)work)->spoilt;
+    int64_t i;
+    band b;
+    for (i = 0; i < units; i++)
+        if (spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !run_locally(&b, weights, bias, work)) return 0;
+    cconv_winograd_tables(plan, work);
+    return 1;
+}
+
 /* The output of a unit. */
 static void finish(band *b, const char *bias, char *work)
 {
@@ -413,30 +433,30 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
     const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
     const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
     const char *u = weights + HEADER, *same = u + d->groups * packed_products(plan) * size;
-    uint64_t spoilt = 0, one = 1;
+    const uint64_t one = 1;
+    tables *t = (tables *)(void *)work;
     int64_t i, tiles = 0;
     cconv_task task = {0};
     band b;
     task.group = index / plan->out_blocks / blocks;
     cconv_block_of(plan, block, &task);
-    for (i = 0; i < units; i++) {
+    for (i = 0; i < units && t->held != index / plan->out_blocks + 1; i++) {
+        if (i == 0) t->tiles = 0, t->spoilt = 0;
         if (!find_band(plan, &task, first + i, input, output, &b)) continue;
-        b.first = tiles;
-        if (*weights || !transform_input(&b, work)) spoilt |= one << i;
-        else tiles += b.rows * b.columns;
+        b.first = t->tiles;
+        if (*weights || !transform_input(&b, work)) t->spoilt |= one << i;
+        else t->tiles += b.rows * b.columns;
     }
-    multiply(plan, &task, tiles, u + task.group * packed_products(plan) * size, work);
+    t->held = index / plan->out_blocks + 1;
+    multiply(plan, &task, t->tiles, u + task.group * packed_products(plan) * size, work);
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
         memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));
-    for (i = 0, tiles = 0; i < units; i++) {
-        if (spoilt >> i & 1 || !find_band(plan, &task, first + i, input, output, &b)) continue;
-        b.bias = bias && d->divisor == 1 ? work + plan->bias_at : NULL;
+    for (i = 0; i < units; i++) {
+        if (t->spoilt >> i & 1 || !find_band(plan, &task, first + i, input, output, &b)) continue;
         b.first = tiles;
         tiles += b.rows * b.columns;
         finish(&b, bias, work);
     }
-    for (i = 0; i < units; i++)         /* these need the workspace for themselves */
-        if (spoilt >> i & 1 && find_band(plan, &task, first + i, input, output, &b) && !run_locally(&b, same, bias, work)) return 0;
-    return 1;
+    return t->spoilt == 0 || run_spoilt(plan, &task, first, units, input, same, bias, work, output);
 }

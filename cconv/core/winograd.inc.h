@@ -3,16 +3,24 @@
  * The kernels of winograd.c besides its multiplications.  Part of kernels.inc.h.
  */
 
-/* Every fourth value of a row, from each of its first six: y[j * y_step + i] = x[4 * i + j], i < n. */
-static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n)
+/* Every fourth value of a row, from each of its first six: y[j * y_step + i] = x[4 * i + j], i < n.  `spoilt` is added
+ * a NaN for values that are not finite, or are not when multiplied by `scale`. */
+static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, double scale, void *spoilt_)
 {
     const T *x = (const T *)x_;
-    T *y = (T *)y_;
+    T *y = (T *)y_, *spoilt = (T *)spoilt_;
+    const V factor = SET1((T)scale), nothing = ZERO();
+    V sum = LOAD(spoilt);
     int64_t i;
     for (i = 0; i < n; i += LANES, x += 4 * LANES, y += LANES) {
         const V a = LOAD(x), b = LOAD(x + LANES), c = LOAD(x + 2 * LANES), d = LOAD(x + 3 * LANES);
         const V e = LOAD(x + 4), f = LOAD(x + LANES + 4), g = LOAD(x + 2 * LANES + 4), h = LOAD(x + 3 * LANES + 4);
         const V even = EVENS(a, b), odd = ODDS(a, b), more_even = EVENS(c, d), more_odd = ODDS(c, d);
+        sum = FMA(FMA(a, factor, nothing), nothing, sum);
+        sum = FMA(FMA(b, factor, nothing), nothing, sum);
+        sum = FMA(FMA(c, factor, nothing), nothing, sum);
+        sum = FMA(FMA(d, factor, nothing), nothing, sum);
+        sum = FMA(FMA(h, factor, nothing), nothing, sum);
         STORE(y, EVENS(even, more_even));
         STORE(y + y_step, EVENS(odd, more_odd));
         STORE(y + 2 * y_step, ODDS(even, more_even));
@@ -20,55 +28,71 @@ static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n)
         STORE(y + 4 * y_step, EVENS(EVENS(e, f), EVENS(g, h)));
         STORE(y + 5 * y_step, EVENS(ODDS(e, f), ODDS(g, h)));
     }
+    STORE(spoilt, sum);
 }
 
 /* The input's transform along an axis: six values in, six out. */
-static void NAME(forward)(const void *x_, const ptrdiff_t *x_at, const void *unused, void *y_, ptrdiff_t y_step, int64_t n)
+CCONV_INLINE void NAME(forward_axis)(const T *x0, const T *x1, const T *x2, const T *x3, const T *x4, const T *x5, T *y, ptrdiff_t step)
 {
-    const T *x = (const T *)x_;
-    T *y = (T *)y_;
     const V half = SET1((T)-0.5), two = SET1((T)-2), sum = SET1((T)-2.5);
     const V near = SET1((T)SQRT_HALF), minus_near = SET1((T)-SQRT_HALF), far = SET1((T)SQRT_2), minus_far = SET1((T)-SQRT_2);
-    int64_t i;
-    (void)unused;
-    for (i = 0; i < n; i += LANES, x += LANES, y += LANES) {
-        const V d0 = LOAD(x + x_at[0]), d1 = LOAD(x + x_at[1]), d2 = LOAD(x + x_at[2]);
-        const V d3 = LOAD(x + x_at[3]), d4 = LOAD(x + x_at[4]), d5 = LOAD(x + x_at[5]);
-        const V even = FMA(two, d2, d4), odd = FMA(two, d1, d3), more_even = FMA(half, d2, d4), more_odd = FMA(half, d1, d3);
-        STORE(y, ADD(d4, FMA(sum, d2, d0)));
-        STORE(y + y_step, FMA(near, odd, even));
-        STORE(y + 2 * y_step, FMA(minus_near, odd, even));
-        STORE(y + 3 * y_step, FMA(far, more_odd, more_even));
-        STORE(y + 4 * y_step, FMA(minus_far, more_odd, more_even));
-        STORE(y + 5 * y_step, ADD(d5, FMA(sum, d3, d1)));
+    const V d0 = LOAD(x0), d1 = LOAD(x1), d2 = LOAD(x2), d3 = LOAD(x3), d4 = LOAD(x4), d5 = LOAD(x5);
+    const V even = FMA(two, d2, d4), odd = FMA(two, d1, d3), more_even = FMA(half, d2, d4), more_odd = FMA(half, d1, d3);
+    STORE(y, ADD(d4, FMA(sum, d2, d0)));
+    STORE(y + step, FMA(near, odd, even));
+    STORE(y + 2 * step, FMA(minus_near, odd, even));
+    STORE(y + 3 * step, FMA(far, more_odd, more_even));
+    STORE(y + 4 * step, FMA(minus_far, more_odd, more_even));
+    STORE(y + 5 * step, ADD(d5, FMA(sum, d3, d1)));
+}
+
+/* Along both, for n tiles: x as `deal` leaves four rows of six, x_step apart, of which the rows four below begin `below`
+ * values later; to 36 values, y_step apart.  `work` holds as many vectors. */
+static void NAME(forward)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_, *work = (T *)work_;
+    int64_t t;
+    int i;
+    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+        for (i = 0; i < 6; i++) {
+            const T *p = x + i * x_step;
+            NAME(forward_axis)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, p + 6 * x_step + below,
+                               work + i * LANES, 6 * LANES);
+        }
+        for (i = 0; i < 6; i++) {
+            const T *p = work + 6 * i * LANES;
+            NAME(forward_axis)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, p + 5 * LANES, y + 6 * i * y_step, y_step);
+        }
     }
 }
 
-/* The output's: six in, four out; and a bias, or NULL. */
-static void NAME(inverse)(const void *x_, const ptrdiff_t *x_at, const void *bias_, void *y_, ptrdiff_t y_step, int64_t n)
+/* The output's along an axis: six in, four out. */
+CCONV_INLINE void NAME(inverse_axis)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
 {
-    const T *x = (const T *)x_, *bias = (const T *)bias_;
-    T *y = (T *)y_;
     const V minus = SET1(-1), half = SET1((T)0.5), two = SET1(2), eight = SET1(8);
     const V near = SET1((T)SQRT_HALF), half_near = SET1((T)(SQRT_HALF / 2));
-    int64_t i;
-    for (i = 0; i < n; i += LANES, x += LANES, y += LANES) {
-        const V m0 = LOAD(x + x_at[0]), m1 = LOAD(x + x_at[1]), m2 = LOAD(x + x_at[2]);
-        const V m3 = LOAD(x + x_at[3]), m4 = LOAD(x + x_at[4]), m5 = LOAD(x + x_at[5]);
-        const V even = ADD(m1, m2), odd = FMA(minus, m2, m1), more_even = ADD(m3, m4), more_odd = FMA(minus, m4, m3);
-        V y0 = ADD(m0, ADD(even, more_even)), y1 = FMA(near, FMA(two, more_odd, odd), ZERO());
-        V y2 = FMA(two, more_even, FMA(half, even, ZERO())), y3 = FMA(half_near, FMA(eight, more_odd, odd), m5);
-        if (bias) {
-            const V b = LOAD(bias + i);
-            y0 = ADD(y0, b);
-            y1 = ADD(y1, b);
-            y2 = ADD(y2, b);
-            y3 = ADD(y3, b);
-        }
-        STORE(y, y0);
-        STORE(y + y_step, y1);
-        STORE(y + 2 * y_step, y2);
-        STORE(y + 3 * y_step, y3);
+    const V m0 = LOAD(x), m1 = LOAD(x + x_step), m2 = LOAD(x + 2 * x_step);
+    const V m3 = LOAD(x + 3 * x_step), m4 = LOAD(x + 4 * x_step), m5 = LOAD(x + 5 * x_step);
+    const V even = ADD(m1, m2), odd = FMA(minus, m2, m1), more_even = ADD(m3, m4), more_odd = FMA(minus, m4, m3);
+    STORE(y, ADD(ADD(m0, ADD(even, more_even)), bias));
+    STORE(y + y_step, FMA(near, FMA(two, more_odd, odd), bias));
+    STORE(y + 2 * y_step, ADD(FMA(two, more_even, FMA(half, even, ZERO())), bias));
+    STORE(y + 3 * y_step, ADD(FMA(half_near, FMA(eight, more_odd, odd), m5), bias));
+}
+
+/* Along both, for n output channels of a tile: 36 values x_step apart to 4 x 4, y_row and y_step apart. */
+static void NAME(inverse)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row, ptrdiff_t y_step,
+                          int64_t n)
+{
+    const T *x = (const T *)x_, *bias = (const T *)bias_;
+    T *y = (T *)y_, *work = (T *)work_;
+    int64_t o;
+    int i;
+    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
+        const V start = LOAD(bias + o);
+        for (i = 0; i < 6; i++) NAME(inverse_axis)(x + i * x_step, 6 * x_step, ZERO(), work + i * LANES, 6 * LANES);
+        for (i = 0; i < 4; i++) NAME(inverse_axis)(work + 6 * i * LANES, LANES, start, y + i * y_row, y_step);
     }
 }
 
