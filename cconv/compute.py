@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,8 @@ from .dtypes import F64, store
 from .geometry import shown
 from .job import Job, Part, parts_of, spans
 
-ALGORITHMS = ("auto", "direct", "loop", "rows", "taps")
+ALGORITHMS = ("auto", "direct", "loop", "rows", "taps", "winograd")
+TILE = 4  # outputs along an axis that share work in Winograd's algorithm
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
 
@@ -67,7 +69,16 @@ class EngineJob:
             and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
         )
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
-        self.pixels = self.readable and self.direct and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
+        whole = self.readable and self.direct
+        self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
+        self.algorithm = job.algorithm
+        if not whole:  # the parts go the way that the whole would, so that they have the same bits
+            x, y = (np.broadcast_to(np.zeros((), job.compute), a.shape) for a in (job.x, job.y))
+            self.algorithm = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride))).algorithm
+
+    def parts(self) -> Iterator[Part]:
+        """The job in parts, for each of which one `plan` is made."""
+        return parts_of(self.job, self.readable, self.direct, TILE if self.algorithm == "winograd" else 1)
 
     def plan(self, part: Part) -> engine.Plan:
         """The plan of a part, for x and y as the engine can use them."""
@@ -85,7 +96,7 @@ class EngineJob:
         return engine.Plan(
             lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
             (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
-            -np.inf if low is None else low, np.inf if high is None else high, job.algorithm, forced_isa(), pixel,
+            -np.inf if low is None else low, np.inf if high is None else high, self.algorithm, forced_isa(), pixel,
         )
 
 
@@ -94,7 +105,7 @@ def _run_engine(job: Job) -> bool:
     lies = EngineJob(job)
     bias = None if job.bias is None else job.bias.astype(job.compute)
     try:
-        for part in parts_of(job, lies.readable, lies.direct):
+        for part in lies.parts():
             sums = part.y if lies.direct else np.empty(part.y.shape, job.compute)
             run_plan(lies.plan(part._replace(y=sums)), part.x, lies.w, bias, sums, job.threads)
             if not lies.direct:
@@ -112,7 +123,7 @@ def plan_of(job: Job) -> engine.Plan | None:
     if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
         return None
     lies = EngineJob(job)
-    return lies.plan(next(parts_of(job, True, True))) if lies.readable and lies.direct and _as_it_lies(job.w) else None
+    return lies.plan(next(lies.parts())) if lies.readable and lies.direct and _as_it_lies(job.w) else None
 
 
 def threads_for(plan: engine.Plan, workers: Any) -> int:

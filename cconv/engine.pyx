@@ -74,7 +74,7 @@ cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
 cdef list spare = []
 cdef list spare_packed = []
-SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 22, 1 << 24
+SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 24, 1 << 24
 
 STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
 
@@ -313,5 +313,8 @@ cdef class Plan:
 cdef check(cconv_status status):
     if status == CCONV_ERROR_WEIGHTS:
         raise NotFinite(cconv_strerror(status).decode())
+    if status == CCONV_ERROR_ALGORITHM:
+        raise ValueError("algorithm='winograd' cannot serve: it wants float arrays, a 3x3 kernel, stride 1 and, where "
+                         "there is a dilation, no padding but a constant's; pass 'auto'")
     if status != CCONV_OK:
         raise ValueError(cconv_strerror(status).decode())

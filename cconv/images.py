@@ -60,8 +60,9 @@ def correlate(
         Takes the result and is returned: exact shape, any strides, may overlap the image.
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
-    algorithm : {"auto", "direct", "loop", "rows", "taps"}
-        "auto" and "direct" choose; the others force one way or raise ValueError.
+    algorithm : {"auto", "direct", "loop", "rows", "taps", "winograd"}
+        "auto" chooses among ways whose results depend on nothing outside their windows, and so does "direct";
+        the others force one way or raise ValueError.
 
     Returns
     -------

@@ -52,14 +52,17 @@ class Part(NamedTuple):
     start: tuple[int, ...]  # a position for each spatial axis
 
 
-def parts_of(job: Job, readable: bool, direct: bool) -> Iterator[Part]:
-    """The job in parts for which about CHUNK values are converted: x unless readable, y unless direct."""
+def parts_of(job: Job, readable: bool, direct: bool, grain: int = 1) -> Iterator[Part]:
+    """The job in parts for which about CHUNK values are converted: x unless readable, y unless direct.
+
+    Parts begin at multiples of `grain` times the dilation.
+    """
     sizes = job.y.shape[2:]
     if readable and direct or job.y.size == 0:
         x = job.x if readable else job.x.astype(job.compute)
         yield Part(x, job.y, job.geometry, (0,) * len(sizes))
         return
-    box = _box(job, readable)
+    box = _box(job, readable, grain)
     samples = max(1, CHUNK // max(1, job.x[:1].size, job.y[:1].size)) if box == sizes else 1
     starts = itertools.product(*(range(0, size, step) for size, step in zip(sizes, box, strict=True)))
     for n, start in itertools.product(range(0, len(job.x), samples), starts):
@@ -75,13 +78,14 @@ def spans(
     return tuple((m - 1) * s + (k - 1) * d + 1 for m, k, s, d in zip(sizes, kernel, stride, dilation, strict=True))
 
 
-def _box(job: Job, readable: bool) -> tuple[int, ...]:
+def _box(job: Job, readable: bool, grain: int) -> tuple[int, ...]:
     """The sizes of a part: whole rows as long as they fit, then what converts least in all."""
     sizes, kernel = job.y.shape[2:], job.w.shape[2:]
+    steps = tuple(grain * d if grain > 1 else 1 for d in job.geometry.dilation)
     left = max(1, CHUNK // max(1, len(job.w)))
     box: tuple[int, ...] = ()
-    for size in reversed(sizes):
-        box = (max(1, min(size, left)), *box)
+    for size, step in zip(reversed(sizes), reversed(steps), strict=True):
+        box = (min(size, -(-max(1, left) // step) * step), *box)
         left //= box[0]
 
     def converted(box: tuple[int, ...]) -> int:
@@ -91,8 +95,11 @@ def _box(job: Job, readable: bool) -> tuple[int, ...]:
     def in_all(box: tuple[int, ...]) -> int:
         return converted(box) * math.prod(-(-size // m) for size, m in zip(sizes, box, strict=True))
 
-    while not readable and max(box) > 1 and converted(box) > 2 * CHUNK:
-        halves = [(*box[:a], -(-m // 2), *box[a + 1 :]) for a, m in enumerate(box) if m > 1]
+    while not readable and converted(box) > 2 * CHUNK:
+        halves = [(*box[:a], -(-m // (2 * step)) * step, *box[a + 1 :])
+                  for a, (m, step) in enumerate(zip(box, steps, strict=True)) if m > step]
+        if not halves:
+            break
         box = min(halves, key=in_all)
     return box
 

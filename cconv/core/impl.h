@@ -219,8 +219,9 @@ CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, cha
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
 
-/* winograd.c: whether it can serve; the rest of a plan; the same three. */
+/* winograd.c: whether it can serve, and is the fastest; the rest of a plan; the same three. */
 CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_winograd_pays(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed);

@@ -51,6 +51,7 @@ static cconv_status check(cconv_plan *plan)
 static cconv_algorithm choose(const cconv_plan *plan)
 {
     if (plan->desc.algorithm > CCONV_DIRECT) return plan->desc.algorithm;
+    if (plan->desc.algorithm == CCONV_AUTO && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
     if (plan->outputs >= 4) return CCONV_TAPS;
     if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
     return plan->outputs > 1 && plan->taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS;

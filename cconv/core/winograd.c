@@ -24,13 +24,16 @@
 
 enum {
     IN = 6, OUT = 4, PRODUCTS = 36, KERNEL = 9,
-    ENOUGH_TILES = 56,                  /* of a band, for the weights to be used often */
-    WIDEST = 64,                        /* tiles side by side in a band */
+    ENOUGH_TILES = 112,                 /* of a band, for the weights to be used often */
+    WIDEST = 112,                       /* tiles side by side in a band */
     MOST_BYTES = 1 << 23,               /* of V and M */
     MOST_UNITS = 64,                    /* of a task */
     OUTPUTS_SHARED = 128,               /* that are worth another transform of the input, for several workers */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
+    LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
+    TRANSFORM = 528, PACK = 480,        /* multiplications of a lane, of a tile's input or output, and of a kernel */
+    BYTES_READ = 16,                    /* of U with each multiplication of a vector */
     HEADER = 64                         /* bytes before U: whether the weights are too large */
 };
 
@@ -126,6 +129,26 @@ int cconv_winograd_serves(const cconv_plan *plan)
     return serves;
 }
 
+/* Whether it is faster than `taps`, in multiplications of vectors: for one sample, with the weights transformed for it if
+ * they are not before.  What transforms take was measured. */
+int cconv_winograd_pays(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const double lanes = cconv_of_type(plan)->lanes, channels = (double)plan->channels, outputs = (double)plan->outputs;
+    const double vectors = (double)parts(plan->outputs, cconv_of_type(plan)->lanes), positions = (double)plan->output[1] * (double)plan->output[2];
+    const double bytes = PRODUCTS * channels * vectors * lanes * (double)cconv_type_size(d->compute);
+    double tiles = 1, multiplied, transformed, read, packed;
+    int a;
+    for (a = 1; a < 3; a++)
+        tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), OUT));
+    if (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS) return 0;
+    multiplied = PRODUCTS * tiles * channels * vectors;
+    transformed = tiles * (channels + outputs) * TRANSFORM / lanes;
+    read = bytes * (1 + floor(tiles / ENOUGH_TILES)) / BYTES_READ;
+    packed = d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * PACK / lanes : 0;
+    return multiplied + transformed + read + packed < KERNEL * positions * channels * outputs / lanes;
+}
+
 static int64_t packed_products(const cconv_plan *plan)      /* values of U for a group */
 {
     return PRODUCTS * plan->channels * cconv_tile_pitch(plan, plan->outputs);
@@ -167,7 +190,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
     plan->out_blocks = 1;
-    while (plan->tasks * plan->out_blocks < SHARES && plan->outputs >= 2 * plan->out_blocks * OUTPUTS_SHARED) plan->out_blocks *= 2;
+    while (plan->tasks * plan->out_blocks < 2 && plan->outputs >= 2 * plan->out_blocks * OUTPUTS_SHARED) plan->out_blocks *= 2;
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
@@ -177,7 +200,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->row_pitch = up(plan->band[2] + 2, 16) + 16;
     plan->plane = (plan->band[1] + 2) * plan->row_pitch;
     plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
-    plan->v_pitch = up(positions, 16) + 16;     /* whole vectors are written, wherever they begin */
+    plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
     plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: 36 are written side by side */
     plan->sums_pitch = up(plan->out_block, 16);
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (OUT * plan->band[2] * size)), 16));
