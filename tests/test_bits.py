@@ -18,6 +18,8 @@ LAYERS = {
     "depthwise": (12, 12, (40, 37), 3, {"padding": 1, "groups": 12}),
     "grouped": (12, 24, (20, 40), 3, {"padding": 1, "groups": 3}),
     "dilated": (6, 8, (30, 41), 3, {"dilation": (3, 2), "padding": 2}),
+    "dilated, shared": (16, 24, (30, 41), 3, {"dilation": (3, 2), "padding": 2}),
+    "many bands": (16, 16, (64, 130), 3, {"padding": 1}),
 }
 
 

@@ -1,0 +1,146 @@
+"""Winograd's algorithm: its error, what it must not mix, when it serves, when it is chosen."""
+
+import numpy as np
+import pytest
+from test_promise import DATA
+
+import cconv
+
+# input channels, output channels, size, options
+LAYERS = {
+    "dense": (16, 19, (9, 14), {"padding": 1}),
+    "one row": (18, 16, (3, 30), {}),
+    "grouped": (40, 36, (11, 8), {"padding": (2, 0), "groups": 2}),
+    "dilated": (16, 17, (17, 23), {"padding": "same", "dilation": (3, 2)}),
+    "many channels": (150, 16, (6, 7), {"padding": 1, "padding_mode": "reflect"}),
+}
+
+
+def largest_of_tiles(x, y_shape, dilation, groups, outputs):
+    """The largest |x| among the 6 x 6 padded inputs that each result's tile of 4 x 4 sees, in the shape of y."""
+    N, O, H, W = y_shape
+    most = np.abs(x).reshape(N, groups, -1, *x.shape[2:]).max(2)
+    out = np.empty((N, groups, H, W))
+    for r in range(H):
+        for c in range(W):
+            rows, columns = (i % d + d * (i // d // 4 * 4 + np.arange(6)) for i, d in zip((r, c), dilation, strict=True))
+            rows, columns = rows[rows < most.shape[2]], columns[columns < most.shape[3]]
+            out[:, :, r, c] = most[:, :, rows][:, :, :, columns].max((2, 3))
+    return out.repeat(outputs // groups, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_promised_error(name, data, dtype):
+    """16 eps max |x| sum |w|, over a tile; the exact sums are the loop's in the next wider type."""
+    channels, outputs, size, options = LAYERS[name]
+    rng = np.random.default_rng(5)
+    groups, dilation = options.get("groups", 1), np.broadcast_to(options.get("dilation", 1), 2).tolist()
+    x = DATA[data](rng, (2, channels, *size), dtype)
+    w = DATA["constant" if data == "constant" else "random"](rng, (outputs, channels // groups, 3, 3), dtype)
+    b = rng.standard_normal(outputs).astype(dtype)
+    y = cconv.conv2d(x, w, b, algorithm="winograd", **options)
+    padding = cconv.explain(x, w, b, **options).padding
+    mode = {"reflect": "reflect"}.get(options.get("padding_mode"), "constant")
+    padded = np.pad(x, ((0, 0), (0, 0), *padding), mode=mode)
+    wide = np.longdouble if dtype == np.float64 else np.float64
+    want = np.zeros(y.shape, wide) + b.astype(wide)[:, None, None]
+    for k in np.ndindex(3, 3):
+        seen = padded[:, :, k[0] * dilation[0] :, k[1] * dilation[1] :][:, :, : y.shape[2], : y.shape[3]].astype(wide)
+        for g in range(groups):
+            o, c = slice(g * outputs // groups, (g + 1) * outputs // groups), slice(g * channels // groups, (g + 1) * channels // groups)
+            want[:, o] += np.einsum("oc,nchw->nohw", w[o, :, k[0], k[1]].astype(wide), seen[:, c])
+    most = largest_of_tiles(padded.astype(wide), y.shape, dilation, groups, outputs)
+    sums = np.abs(w.astype(wide)).sum((1, 2, 3))[:, None, None]
+    tiny = np.finfo(dtype).smallest_subnormal * wide(9 * channels)     # below the normal range a rounding is an absolute error
+    bound = 16 * np.finfo(dtype).eps * (most * sums + np.abs(b.astype(wide))[:, None, None]) + tiny
+    worst = float((16 * np.abs(y - want) / bound).max())
+    print(f"{name}, {data}, {np.dtype(dtype)}: worst error {worst:.2f} eps")
+    assert worst <= 16
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_not_finite_stays_in_its_window(name, value):
+    channels, outputs, size, options = LAYERS[name]
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((2, channels, *size)).astype(np.float32)
+    w = rng.standard_normal((outputs, channels // options.get("groups", 1), 3, 3)).astype(np.float32)
+    x[1, 3, size[0] // 2, size[1] // 3] = value
+    want = cconv.conv2d(x.astype(np.float64), w, dtype=np.float64, algorithm="loop", **options)
+    for algorithm in ("winograd", "auto"):
+        y = cconv.conv2d(x, w, algorithm=algorithm, **options)
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(want))
+        np.testing.assert_array_equal(np.isinf(y), np.isinf(want))
+        seen = ~np.isfinite(want) | (np.abs(want) > 1e20)
+        assert seen.any() and not seen.all()
+        np.testing.assert_allclose(y[~seen], want[~seen], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_weights_that_are_not_finite_or_too_large(value):
+    rng = np.random.default_rng(7)
+    x, w = rng.standard_normal((1, 16, 12, 12)).astype(np.float32), rng.standard_normal((20, 16, 3, 3)).astype(np.float32)
+    w[4, 5, 1, 2] = value
+    for padding in (0, 1):
+        if padding and not np.isfinite(value):      # zeros of a border must not be multiplied by these
+            with pytest.raises(ValueError, match="weights that are not finite"):
+                cconv.conv2d(x, w, padding=padding, algorithm="winograd")
+        else:
+            np.testing.assert_array_equal(cconv.conv2d(x, w, padding=padding, algorithm="winograd"),
+                                          cconv.conv2d(x, w, padding=padding, algorithm="taps"))
+        y, want = cconv.conv2d(x, w, padding=padding), cconv.conv2d(x, w, padding=padding, algorithm="loop")
+        np.testing.assert_array_equal(np.isfinite(y), np.isfinite(want))
+        np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
+
+
+X, W = np.ones((1, 32, 20, 20), np.float32), np.ones((32, 32, 3, 3), np.float32)
+
+
+@pytest.mark.parametrize("x, w, options", [
+    (X, np.ones((32, 32, 5, 5), np.float32), {}),
+    (X, np.ones((32, 32, 1, 3), np.float32), {}),
+    (X, W, {"stride": 2}),
+    (X, W, {"stride": (1, 2)}),
+    (X, W, {"dilation": 2, "padding": 2, "padding_mode": "reflect"}),
+    (X.astype(np.uint8), W.astype(np.int8), {}),        # sums of integers are exact
+    (X.astype(np.uint8), W, {}),
+])
+def test_where_it_cannot_serve(x, w, options):
+    assert cconv.explain(x, w, **options).algorithm != "winograd"
+    with pytest.raises(ValueError, match=r"algorithm='winograd' cannot serve: .*3x3.*pass 'auto'"):
+        cconv.conv2d(x, w, algorithm="winograd", **options)
+
+
+def test_where_it_is_chosen():
+    for options in ({}, {"padding": 1}, {"dilation": 2, "padding": 2}, {"padding": 1, "padding_mode": "reflect"}):
+        assert cconv.explain(X, W, **options).algorithm == "winograd", options
+        for algorithm in ("direct", "taps", "rows"):
+            assert cconv.explain(X, W, algorithm=algorithm, **options).algorithm in ("taps", "rows")
+    assert cconv.explain(X.astype(np.float64), W).algorithm == "winograd"
+    assert cconv.explain(X, W[:8]).algorithm == "taps"                   # too few output channels
+    assert cconv.explain(X[:, :8], W[:, :8]).algorithm == "taps"         # or input channels
+    assert cconv.explain(X[..., :4, :4], W).algorithm == "taps"          # or positions, for the weights that must be transformed
+    assert cconv.explain(cconv.correlate, X[0, 0], W[0, 0]).algorithm == "rows"
+
+
+def test_a_volume_and_a_sample_without_a_batch():
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((2, 16, 5, 12, 13)).astype(np.float32)
+    w = rng.standard_normal((24, 16, 1, 3, 3)).astype(np.float32)
+    options = {"stride": (2, 1, 1), "padding": (1, 1, 1)}
+    y = cconv.conv3d(x, w, algorithm="winograd", **options)
+    np.testing.assert_allclose(y, cconv.conv3d(x, w, algorithm="loop", **options), atol=1e-4)
+    np.testing.assert_array_equal(cconv.conv3d(x[0], w, algorithm="winograd", **options), y[0])
+
+
+@pytest.mark.parametrize("out", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_types_that_are_converted(kind, out):
+    rng = np.random.default_rng(9)
+    x, w = rng.standard_normal((1, 16, 30, 40)).astype(kind), rng.standard_normal((16, 16, 3, 3)).astype(kind)
+    y = cconv.conv2d(x, w, padding=1, dilation=2, dtype=out, activation="relu", algorithm="winograd")
+    want = cconv.conv2d(x, w, padding=1, dilation=2, dtype=out, activation="relu", algorithm="loop")
+    assert y.dtype == out
+    np.testing.assert_allclose(y, want, rtol=2e-3 if np.float16 in (kind, out) else 1e-4, atol=0.05 if out == np.float16 else 2e-3)
