@@ -20,6 +20,12 @@
 #define CCONV_HIDDEN
 #endif
 
+#if defined(_MSC_VER)
+#define CCONV_RESTRICT __restrict
+#else
+#define CCONV_RESTRICT restrict
+#endif
+
 /* A line of the cache that will be read; the address need not exist. */
 #if defined(__clang__) || defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)

@@ -32,7 +32,7 @@ enum {
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
-    TRANSFORM = 528, PACK = 480,        /* multiplications of a lane, of a tile's input or output, and of a kernel */
+    TRANSFORM = 528, PACK = 1400,       /* multiplications of a lane, of a tile's input or output, and of a kernel */
     BYTES_READ = 16,                    /* of U with each multiplication of a vector */
     HEADER = 64                         /* bytes before U: whether the weights are too large */
 };
@@ -129,6 +129,14 @@ int cconv_winograd_serves(const cconv_plan *plan)
     return serves;
 }
 
+/* Values of U for one product of a group: an odd number of lines, since 36 are written side by side. */
+static int64_t product_values(const cconv_plan *plan)
+{
+    return up(plan->channels * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
+}
+
+static int64_t group_values(const cconv_plan *plan) { return PRODUCTS * product_values(plan); }
+
 /* Whether it is faster than `taps`, in multiplications of vectors: for one sample, with the weights transformed for it if
  * they are not before.  What transforms take was measured. */
 int cconv_winograd_pays(const cconv_plan *plan)
@@ -147,11 +155,6 @@ int cconv_winograd_pays(const cconv_plan *plan)
     read = bytes * (1 + floor(tiles / ENOUGH_TILES)) / BYTES_READ;
     packed = d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * PACK / lanes : 0;
     return multiplied + transformed + read + packed < KERNEL * positions * channels * outputs / lanes;
-}
-
-static int64_t packed_products(const cconv_plan *plan)      /* values of U for a group */
-{
-    return PRODUCTS * plan->channels * cconv_tile_pitch(plan, plan->outputs);
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
@@ -206,7 +209,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (OUT * plan->band[2] * size)), 16));
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
     plan->sums_plane = plan->band[1] * plan->band[2];
-    plan->packed_bytes = (size_t)((d->groups * packed_products(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
+    plan->packed_bytes = (size_t)((d->groups * group_values(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
 
     at = up((int64_t)sizeof(tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
@@ -233,12 +236,12 @@ int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed
     enum { AT_ONCE = BLOCK_TAPS / KERNEL };
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), step = packed_products(plan) / PRODUCTS;
-    char *u = packed + HEADER, *same = u + d->groups * packed_products(plan) * size;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), step = product_values(plan);
+    char *u = packed + HEADER, *same = u + d->groups * group_values(plan) * size;
     double ordered[AT_ONCE * KERNEL * 2 * MAX_VECTOR / 2];
     int64_t group, tile, c, o;
     int finite = 1;
-    for (group = 0; group < d->groups; group++, u += packed_products(plan) * size)
+    for (group = 0; group < d->groups; group++, u += group_values(plan) * size)
         for (tile = 0; tile < plan->tiles; tile++) {
             const int64_t pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
             char *to = u + cconv_tile_first(plan, tile) * plan->channels * size;
@@ -353,7 +356,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t pieces = parts(tiles, kernels->tile), step = packed_products(plan) / PRODUCTS;
+    const int64_t pieces = parts(tiles, kernels->tile), step = product_values(plan);
     const tables *t = (const tables *)(const void *)work;
     int64_t c, tile, piece;
     int product;
@@ -455,7 +458,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
     const int64_t size = (int64_t)cconv_type_size(d->compute), block = index % plan->out_blocks;
     const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
     const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
-    const char *u = weights + HEADER, *same = u + d->groups * packed_products(plan) * size;
+    const char *u = weights + HEADER, *same = u + d->groups * group_values(plan) * size;
     const uint64_t one = 1;
     tables *t = (tables *)(void *)work;
     int64_t i, tiles = 0;
@@ -471,7 +474,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
         else t->tiles += b.rows * b.columns;
     }
     t->held = index / plan->out_blocks + 1;
-    multiply(plan, &task, t->tiles, u + task.group * packed_products(plan) * size, work);
+    multiply(plan, &task, t->tiles, u + task.group * group_values(plan) * size, work);
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
         memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));

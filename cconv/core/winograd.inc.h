@@ -96,29 +96,39 @@ static void NAME(inverse)(const void *x_, ptrdiff_t x_step, const void *bias_, v
     }
 }
 
-/* The weights': [channel][9][n] to [channel][n] for each of 36 products, u_step apart.  In double, then rounded. */
+/* The weights' transform for n output channels, in double, then rounded: a row of six products.  p, q, r: that row of the
+ * transform along the other axis. */
+CCONV_INLINE void NAME(filter_row)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
+                                   T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, T *CCONV_RESTRICT u4, T *CCONV_RESTRICT u5, int64_t n)
+{
+    int64_t o;
+    for (o = 0; o < n; o++) {
+        const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
+        const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
+        const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
+        const double even = (a + 0.5 * c) * (-2 / 3.0), odd = b * (-2 / 3.0 * SQRT_HALF);
+        const double more_even = (a + 2 * c) * (1 / 6.0), more_odd = b * (SQRT_2 / 6);
+        u0[o] = (T)a;
+        u1[o] = (T)(even + odd);
+        u2[o] = (T)(even - odd);
+        u3[o] = (T)(more_even + more_odd);
+        u4[o] = (T)(more_even - more_odd);
+        u5[o] = (T)c;
+    }
+}
+
+/* [channel][9][n] to [channel][n] for each of 36 products, u_step apart; six of them at a time, since memory takes few
+ * streams better than many. */
 static void NAME(filter)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
 {
-    const T *w = (const T *)w_;
-    T *u = (T *)u_;
-    int64_t c, o;
+    static const double rows[6][3] = {{1, 0, 0}, {-2 / 3.0, -2 / 3.0 * SQRT_HALF, -1 / 3.0}, {-2 / 3.0, 2 / 3.0 * SQRT_HALF, -1 / 3.0},
+                                      {1 / 6.0, SQRT_2 / 6, 1 / 3.0}, {1 / 6.0, -SQRT_2 / 6, 1 / 3.0}, {0, 0, 1}};
+    int64_t c;
     int i;
-    for (c = 0; c < channels; c++, w += 9 * n, u += n)
-        for (o = 0; o < n; o++) {
-            double column[6][3];
-#define THREE_TO_SIX(w0, w1, w2, OUT) \
-            { \
-                const double a0 = (w0), a1 = (w1), a2 = (w2); \
-                const double even = (a0 + 0.5 * a2) * (-2 / 3.0), odd = a1 * (-2 / 3.0 * SQRT_HALF); \
-                const double more_even = (a0 + 2 * a2) * (1 / 6.0), more_odd = a1 * (SQRT_2 / 6); \
-                OUT(0, a0) OUT(1, even + odd) OUT(2, even - odd) OUT(3, more_even + more_odd) OUT(4, more_even - more_odd) OUT(5, a2) \
-            }
-#define INTO_COLUMN(k, v) column[k][i] = v;
-#define INTO_U(k, v) u[(6 * i + k) * u_step + o] = (T)(v);
-            for (i = 0; i < 3; i++) THREE_TO_SIX(w[i * n + o], w[(3 + i) * n + o], w[(6 + i) * n + o], INTO_COLUMN)
-            for (i = 0; i < 6; i++) THREE_TO_SIX(column[i][0], column[i][1], column[i][2], INTO_U)
-#undef THREE_TO_SIX
-#undef INTO_COLUMN
-#undef INTO_U
+    for (i = 0; i < 6; i++)
+        for (c = 0; c < channels; c++) {
+            T *u = (T *)u_ + 6 * i * u_step + c * n;
+            NAME(filter_row)(rows[i][0], rows[i][1], rows[i][2], (const T *)w_ + 9 * c * n, u, u + u_step, u + 2 * u_step, u + 3 * u_step,
+                             u + 4 * u_step, u + 5 * u_step, n);
         }
 }
