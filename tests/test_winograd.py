@@ -95,7 +95,7 @@ def test_weights_that_are_not_finite_or_too_large(value):
         np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
 
 
-X, W = np.ones((1, 32, 20, 20), np.float32), np.ones((32, 32, 3, 3), np.float32)
+X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 
 
 @pytest.mark.parametrize("x, w, options", [

@@ -32,7 +32,7 @@ enum {
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
-    TRANSFORM = 528, PACK = 1400,       /* multiplications of a lane, of a tile's input or output, and of a kernel */
+    TRANSFORM = 528, PACK = 1000,       /* multiplications of a lane, of a tile's input or output, and of a kernel */
     BYTES_READ = 16,                    /* of U with each multiplication of a vector */
     HEADER = 64                         /* bytes before U: whether the weights are too large */
 };
