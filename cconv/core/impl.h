@@ -29,8 +29,10 @@
 /* A line of the cache that will be read; the address need not exist. */
 #if defined(__clang__) || defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH_FAR(p) __builtin_prefetch(p, 0, 2)
 #else
 #define PREFETCH(p) ((void)(p))
+#define PREFETCH_FAR(p) ((void)(p))
 #endif
 
 #if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
@@ -51,10 +53,12 @@ enum {
 };
 
 /* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m] * vectors[vector_at[t] + j], m < the tile's scalars,
- * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written. */
+ * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written.
+ * With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before,
-                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last);
+                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, const void *next,
+                               ptrdiff_t next_step);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last

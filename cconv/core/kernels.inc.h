@@ -35,9 +35,10 @@
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, int64_t taps, const void *bias_,
-                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last)
+                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last,
+                             const void *next_, ptrdiff_t next_step)
 {
-    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_;
+    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
     V a[MAX_TILE][4];
@@ -48,6 +49,9 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     for (t = 0; t < taps; t++) {
         const T *p = vectors + vector_at[t], *q = scalars + scalar_at[t];
         V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0;
+        PREFETCH_FAR(next);
+        if (NV > 1) PREFETCH_FAR(next + LANES);
+        next += next_step;
         if (NV > 1) v1 = LOAD(p + LANES);
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define MULTIPLY(m) \
@@ -80,9 +84,10 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
 #define DEFINE_TILE(M, NV) \
     static void NAME(taps_##M##_##NV)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, \
                                       const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before, \
-                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last) \
+                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, \
+                                      const void *next, ptrdiff_t next_step) \
     { \
-        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, taps, bias, before, before_pitch, y, y_pitch, last); \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, taps, bias, before, before_pitch, y, y_pitch, last, next, next_step); \
     }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}

@@ -116,7 +116,7 @@ static void along(block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
         x, j < b->whole ? b->here_at : b->x_at, weights_at(b, o, outputs),
         b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
         b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes);
+        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes, x, 0);
 }
 
 /* How many positions the next tile of a line with `left` of them takes. */
@@ -165,7 +165,7 @@ static void run_across(block *b)
                     weights_at(b, o, pitch), b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
                     b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
                     b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes);
+                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes, b->x, 0);
             }
     }
 }

@@ -363,19 +363,22 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     for (product = 0; product < PRODUCTS; product++) {
         const char *v = work + plan->v_at + product * plan->v_plane * size;
         char *m = work + plan->sums_at + product * plan->m_plane * size;
-        for (c = 0; c < plan->channels; c += BLOCK_TAPS)
-            for (tile = task->tile_first; tile < task->tile_last; tile++) {
-                const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
+        for (tile = task->tile_first; tile < task->tile_last; tile++) {
+            const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
+            const int wide = pitch > lanes;
+            for (c = 0; c < plan->channels; c += BLOCK_TAPS) {
+                const int64_t channels = least(BLOCK_TAPS, plan->channels - c);
                 const char *weights = u + (product * step + first * plan->channels + c * pitch) * size;
-                const int wide = pitch > lanes;
+                const char *next = weights + channels * pitch * size;       /* of this tile, the next, or the next product */
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
-                    kernels->taps[n][wide](weights, t->u[wide], v + (c * plan->v_pitch + at) * size, t->v,
-                                           least(BLOCK_TAPS, plan->channels - c), NULL, c ? sums : (const char *)zeros,
-                                           c ? (ptrdiff_t)plan->sums_pitch : 0, sums, (ptrdiff_t)plan->sums_pitch, lanes);
+                    kernels->taps[n][wide](weights, t->u[wide], v + (c * plan->v_pitch + at) * size, t->v, channels, NULL,
+                                           c ? sums : (const char *)zeros, c ? (ptrdiff_t)plan->sums_pitch : 0, sums,
+                                           (ptrdiff_t)plan->sums_pitch, lanes, piece ? weights : next, piece ? 0 : (ptrdiff_t)pitch);
                 }
             }
+        }
     }
 }
 
