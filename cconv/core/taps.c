@@ -155,17 +155,23 @@ static void run_across(block *b)
         const int64_t count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
         const int64_t o = cconv_tile_first(plan, tile) - task->out_first;
         const int wide = pitch > lanes;
+        /* The next tile's weights of this block, or those of the first tile and the next block. */
+        const int64_t ahead = tile + 1 < task->tile_last ? (o + count) * b->weights_taps + b->weights_first * pitch
+                                                         : (b->weights_first + b->taps) * plan->tile;
         for (r = 0; r < task->size[1]; r++)
             for (piece = 0; piece < pieces; piece++) {
                 const int64_t j = piece * columns / pieces, positions = (piece + 1) * columns / pieces - j;
+                const int first = r == 0 && piece == 0 && plan->prepacked;
+                const char *weights = weights_at(b, o, pitch);
                 char *sums = b->sums + ((r * columns + j) * plan->sums_plane + o) * size;
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernels->taps[positions][wide](
-                    weights_at(b, o, pitch), b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
+                    weights, b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
                     b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
                     b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes, b->x, 0);
+                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes,
+                    first ? b->weights + ahead * size : weights, first ? (ptrdiff_t)pitch : 0);
             }
     }
 }
@@ -213,13 +219,6 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
     if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * plan->channels + next) * d->input_stride[1]
                                 + row * d->input_stride[3], d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
-    if (plan->prepacked && plan->form == ACROSS) {
-        const int64_t compute = (int64_t)cconv_type_size(d->compute);
-        const int64_t place = cconv_tile_place(plan, task->group, task->tile_first, plan->taps) + next * plan->kernel * plan->tile;
-        b->ordered = fetching(weights + place * compute,
-                              plan->taps * plan->tile * compute, task->tile_last - task->tile_first,
-                              held * plan->kernel * plan->tile * compute, tiles);
-    }
     if (!plan->prepacked && plan->dense_weights)
         b->ordered = fetching(weights + (task->group * plan->outputs + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
