@@ -21,6 +21,7 @@ from race import draw, limits, mean, race, report
 
 import cconv
 from cconv import engine
+from cconv.dtypes import empty
 
 # name, dtype, batch, input channels, output channels, size, kernel, stride, padding, dilation, groups
 LAYERS = [
@@ -53,7 +54,7 @@ LAYERS = [
 
 
 def packed(x: np.ndarray, w: np.ndarray, b: np.ndarray, y: np.ndarray, s: int, p: int, d: int, g: int) -> Callable[[], object]:
-    """The engine with weights that were put in order before."""
+    """The engine with weights that were put in order before, and a new result each time, as the peers return."""
     axes = x.ndim - 2
     lifted = [a.reshape(*a.shape[:2], *(1,) * (3 - axes), *a.shape[2:]) for a in (x, w, y)]
     before = (1,) * (3 - axes)
@@ -62,7 +63,13 @@ def packed(x: np.ndarray, w: np.ndarray, b: np.ndarray, y: np.ndarray, s: int, p
         "constant", 0.0, weights="packed",
     )
     weights = plan.pack(lifted[1])
-    return lambda: plan.run(0, plan.tasks, lifted[0], weights, b, lifted[2])
+
+    def run() -> np.ndarray:
+        result = empty(lifted[2].shape, y.dtype)
+        plan.run(0, plan.tasks, lifted[0], weights, b, result)
+        return result
+
+    return run
 
 
 def main() -> None:
@@ -78,16 +85,14 @@ def main() -> None:
         w, b = random.standard_normal((o, c // g, *[k] * len(size))).astype(dtype), random.standard_normal(o).astype(dtype)
         conv = {1: cconv.conv1d, 2: cconv.conv2d, 3: cconv.conv3d}[len(size)]
         y = conv(x, w, b, s, p, d, g)
-        other = np.empty_like(y)
         contestants = {
-            "cconv": packed(x, w, b, other, s, p, d, g),
-            "cconv one-shot": lambda: conv(x, w, b, s, p, d, g, out=y),
+            "cconv": packed(x, w, b, y, s, p, d, g),
+            "cconv one-shot": lambda: conv(x, w, b, s, p, d, g),
             **peers.contestants(x, w, b, s, p, d, g),
         }
         want = conv(x, w, b, s, p, d, g, algorithm="loop")
         for peer, run in list(contestants.items()):
-            result = run()
-            result = other if peer == "cconv" else np.asarray(result).reshape(want.shape)
+            result = np.asarray(run()).reshape(want.shape)
             if np.abs(result - want).max() > 1e-3 * np.abs(want).max():
                 print(f"{name}: {peer} disagrees and is left out")
                 del contestants[peer]

@@ -5,6 +5,7 @@ The one place of the number rules; which values are multiplied is none of its bu
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -148,6 +149,16 @@ def integer_compute_dtype(
         f"an exact sum could reach {bound}, beyond int64's {2**63 - 1}: pass dtype=numpy.float64, "
         f"or scale {x_name} or the weights down"
     )
+
+
+def empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An array without values.  A large one begins at a line of the cache, which numpy.empty's do not: whole vectors
+    are then written to one line each."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < 2**16:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + 64, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % 64)
 
 
 def check_out(out: Any, shape: Sequence[int], dtype: np.dtype) -> None:

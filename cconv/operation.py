@@ -13,7 +13,7 @@ import numpy as np
 
 from . import loop, workers as pool
 from .compute import ALGORITHMS, plan_of, run, run_plan, threads_for
-from .dtypes import F32, F64, check_out, default_dtype, integer_compute_dtype, result_dtype
+from .dtypes import F32, F64, check_out, default_dtype, empty, integer_compute_dtype, result_dtype
 from .engine import NotFinite, Plan, call_key
 from .geometry import addressable, one_of, output_sizes, per_axis, resolve_padding, shown
 from .job import Geometry, Job
@@ -107,7 +107,7 @@ def prepare(
         check_out(out, shape, wanted)
     compute, value = _compute_dtype(name, image, w, bias, geometry.value, natural, wanted)
     if out is None:
-        out = np.empty(addressable(shape), wanted)
+        out = empty(addressable(shape), wanted)
     else:
         image, w = (a.copy() if np.may_share_memory(a, out) else a for a in (image, w))
         bias = bias.copy() if bias is not None and np.may_share_memory(bias, out) else bias
@@ -146,7 +146,7 @@ def recall(
         return key, None
     plan, shape, kind = known
     threads = threads_for(plan, workers)
-    y = np.empty(shape, kind) if out is None else out
+    y = empty(shape, kind) if out is None else out
     try:
         run_plan(plan, x, w, bias, y, threads)
     except NotFinite:
