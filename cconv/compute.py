@@ -22,6 +22,7 @@ from .job import Job, Part, parts_of, spans
 ALGORITHMS = ("auto", "direct", "loop", "rows", "taps", "winograd")
 TILE = 4  # outputs along an axis that share work in Winograd's algorithm
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
+PACKING_PAYS = 2**20  # bytes of weights in the order of their use
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
 
 
@@ -138,7 +139,9 @@ def run_plan(
     if not plan.prepacked:
         _share(plan, x, w, bias, y, threads)
         return
-    packed = plan.pack(w)
+    packed = plan.room()
+    alone = threads == 1 or plan.packed_bytes < PACKING_PAYS
+    pool.run([partial(plan.pack_part, *ends, w, packed) for ends in _cut(plan.packs, 1 if alone else threads, 0)], threads)
     _share(plan, x, packed, bias, y, threads)
     engine.give_back(packed)
 

@@ -50,12 +50,12 @@ cdef extern from "core/cconv.h":
         int64_t output[3]
         int64_t band[3]
         int64_t bands[3]
-        int64_t tasks
+        int64_t tasks, packs
         int prepacked
         size_t packed_bytes, workspace_bytes
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_pack_weights(const cconv_plan *, const void *, void *)
+    cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const void *, void *) nogil
     cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
                            void *, void *) nogil
     const char *cconv_strerror(cconv_status)
@@ -231,20 +231,28 @@ cdef class Plan:
 
     def pack(self, w):
         """The weights in the order of their use, for a plan that is `prepacked`; NotFinite as `run`."""
-        cdef Py_buffer given, made
+        packed = self.room()
+        self.pack_part(0, self.plan.packs, w, packed)
+        return packed
+
+    def room(self):
+        """Memory for them."""
         packed = spare_packed.pop() if spare_packed else None
-        if packed is None or packed.nbytes < self.plan.packed_bytes:
-            packed = np.empty(self.plan.packed_bytes, np.uint8)
+        return packed if packed is not None and packed.nbytes >= self.plan.packed_bytes else np.empty(self.plan.packed_bytes, np.uint8)
+
+    def pack_part(self, int64_t first, int64_t last, w, packed):
+        """Put parts first to last - 1 of `packs` there."""
+        cdef Py_buffer given, made
+        cdef cconv_status status
         PyObject_GetBuffer(w, &given, PyBUF_STRIDED_RO)
         try:
             PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)
-            try:
-                check(cconv_pack_weights(&self.plan, given.buf, made.buf))
-            finally:
-                PyBuffer_Release(&made)
+            with nogil:
+                status = cconv_pack_weights(&self.plan, first, last, given.buf, made.buf)
+            PyBuffer_Release(&made)
         finally:
             PyBuffer_Release(&given)
-        return packed
+        check(status)
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
         """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says.
@@ -280,6 +288,10 @@ cdef class Plan:
     @property
     def tasks(self):
         return self.plan.tasks
+
+    @property
+    def packs(self):
+        return self.plan.packs
 
     @property
     def work(self):

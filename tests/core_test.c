@@ -46,7 +46,10 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
     const char *weights = plan->prepacked ? packed : w + t->w.first;
     memcpy(x, x_image, (size_t)t->x.bytes), memcpy(w, w_image, (size_t)t->w.bytes), memcpy(b, b_image, (size_t)(compute * d->out_channels));
     memset(y, pattern, (size_t)t->y.bytes), memset(packed, pattern, plan->packed_bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
-    if (plan->prepacked && cconv_pack_weights(plan, w + t->w.first, packed) != CCONV_OK) fail("cconv_pack_weights");
+    ends[parts] = plan->packs;
+    for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->packs);
+    for (i = parts - 1; i >= 0 && plan->prepacked; i--)
+        if (cconv_pack_weights(plan, ends[i], ends[i + 1], w + t->w.first, packed) != CCONV_OK) fail("cconv_pack_weights");
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--)

@@ -12,10 +12,10 @@
  *
  *     desc.weights = CCONV_WEIGHTS_PACKED;               before the plan is made
  *     packed = malloc(plan.packed_bytes);
- *     status = cconv_pack_weights(&plan, weights, packed);
+ *     status = cconv_pack_weights(&plan, 0, plan.packs, weights, packed);
  *     status = cconv_run(&plan, 0, plan.tasks, input, packed, bias, output, work);
  *
- * Any cut of [0, plan.tasks) into ranges gives the same bits, and ranges may run at once.
+ * Any cut of [0, plan.tasks) and [0, plan.packs) into ranges gives the same bits, and ranges may run at once.
  * Arrays are (N, C, D, H, W) with any strides in bytes; elements are aligned and native.
  * Fewer spatial axes: lengths of 1 in front.  The output must not overlap the input.
  */
@@ -96,7 +96,7 @@ typedef struct cconv_plan {
     cconv_algorithm algorithm;
     const struct cconv_kernels *kernels;
     int64_t output[3];                          /* D, H, W of the result */
-    int64_t tasks;
+    int64_t tasks, packs;
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
@@ -104,14 +104,15 @@ typedef struct cconv_plan {
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
-    int64_t units, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c */
+    int64_t units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
 } cconv_plan;
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
 
-/* Weights (O, C/groups, KD, KH, KW) in the order in which they are used, in the type of the sums. */
-cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weights, void *packed);
+/* Parts first to last - 1 of the weights (O, C/groups, KD, KH, KW), in the order in which they are used, in the type of
+ * the sums. */
+cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed);
 
 /* Tasks first to last - 1.  bias: out_channels values of the type of the sums, or NULL.  After an error the
  * output of these tasks is not defined. */

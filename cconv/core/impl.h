@@ -221,11 +221,11 @@ CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, in
 /* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
  * two return 0 where weights must be finite and are not. */
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
-CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
 CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
-CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
 
@@ -234,7 +234,7 @@ CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_winograd_pays(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
-CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                     char *work, char *output);
 

@@ -141,6 +141,7 @@ static void cut(cconv_plan *plan)
     plan->bands[2] = parts(plan->output[2], plan->band[2]);
     uses = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
     plan->tasks = uses * parts(d->groups, plan->group_block) * plan->out_blocks;
+    plan->packs = rows ? 1 : d->groups * plan->tiles;
     plan->prepacked = d->weights == CCONV_WEIGHTS_PACKED || (d->weights == CCONV_WEIGHTS_EITHER && !rows && uses > FEW_USES);
 }
 

@@ -82,7 +82,7 @@ static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 
 /* What an algorithm does. */
 typedef struct way {
     void (*tables)(const cconv_plan *plan, char *work);
-    int (*pack)(const cconv_plan *plan, const char *weight, char *packed);
+    int (*pack)(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
     int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                char *output);
 } way;
@@ -95,10 +95,13 @@ static const way *way_of(const cconv_plan *plan)
     return plan->algorithm == CCONV_ROWS ? &rows : plan->algorithm == CCONV_TAPS ? &taps : &winograd;
 }
 
-cconv_status cconv_pack_weights(const cconv_plan *plan, const void *weight, void *packed)
+cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed)
 {
-    if (!plan || !weight || !packed) return CCONV_ERROR_ARGUMENT;
-    return way_of(plan)->pack(plan, (const char *)weight, aligned(packed)) ? CCONV_OK : CCONV_ERROR_WEIGHTS;
+    int64_t index;
+    int finite = 1;
+    if (!plan || first < 0 || last < first || last > plan->packs || !weights || !packed) return CCONV_ERROR_ARGUMENT;
+    for (index = first; index < last; index++) finite &= way_of(plan)->pack(plan, index, (const char *)weights, aligned(packed));
+    return finite ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
 void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task)

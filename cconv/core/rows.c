@@ -138,13 +138,15 @@ static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *f
     return !plan->must_be_finite || cconv_of_type(plan)->within(out, n, INFINITY);
 }
 
-int cconv_rows_pack(const cconv_plan *plan, const char *weight, char *packed)
+/* All weights: one table serves them. */
+int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *tables = packed + plan->tables_at;
     int finite = 1;
     int64_t o, c;
+    (void)index;
     cconv_rows_tables(plan, tables);
     for (o = 0; o < d->out_channels; o++)
         for (c = 0; c < plan->channels; c += plan->channel_block) {

@@ -71,14 +71,9 @@ int64_t cconv_tile_place(const cconv_plan *plan, int64_t group, int64_t tile, in
     return (group * cconv_tile_pitch(plan, plan->outputs) + cconv_tile_first(plan, tile)) * taps;
 }
 
-int cconv_taps_pack(const cconv_plan *plan, const char *weight, char *packed)
+/* The weights of a tile. */
+int cconv_taps_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
 {
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    int64_t group, tile;
-    int finite = 1;
-    for (group = 0; group < plan->desc.groups; group++)
-        for (tile = 0; tile < plan->tiles; tile++)
-            finite &= cconv_order_tile(plan, group, tile, 0, plan->taps, weight,
-                                    packed + cconv_tile_place(plan, group, tile, plan->taps) * size);
-    return finite;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), group = index / plan->tiles, tile = index % plan->tiles;
+    return cconv_order_tile(plan, group, tile, 0, plan->taps, weight, packed + cconv_tile_place(plan, group, tile, plan->taps) * size);
 }

@@ -24,17 +24,17 @@
 
 enum {
     IN = 6, OUT = 4, PRODUCTS = 36, KERNEL = 9,
-    ENOUGH_TILES = 112,                 /* of a band, for the weights to be used often */
-    WIDEST = 112,                       /* tiles side by side in a band */
-    MOST_BYTES = 1 << 23,               /* of V and M */
+    ENOUGH_TILES = 56,                  /* of a band: V and M stay near */
+    SHARED_TILES = 112,                 /* of a task of several units, for the weights to be used often */
+    LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
+    MOST_BYTES = 1 << 23,
     MOST_UNITS = 64,                    /* of a task */
-    OUTPUTS_SHARED = 128,               /* that are worth another transform of the input, for several workers */
+    OUTPUTS_SHARED = 64,                /* that are worth another transform of the input, for several workers */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
     TRANSFORM = 528, PACK = 1000,       /* multiplications of a lane, of a tile's input or output, and of a kernel */
-    BYTES_READ = 16,                    /* of U with each multiplication of a vector */
-    HEADER = 64                         /* bytes before U: whether the weights are too large */
+    BYTES_READ = 16                     /* of U with each multiplication of a vector */
 };
 
 /* At the workspace's beginning: where the taps of a block of channels lie in V and in U, for both widths of a tile; and
@@ -161,7 +161,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
-    int64_t tiles[3], block[3], most_tiles, at, positions, units;
+    int64_t tiles[3], block[3], most_tiles, shared, at, positions, units;
     size_t local;
     cconv_status status;
     int a;
@@ -178,8 +178,10 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
         tiles[a] = a == 0 ? 1 : parts(parts(plan->output[a], d->dilation[a]), OUT);
     }
     plan->apart[0] = 1;
-    most_tiles = most(1, least(ENOUGH_TILES, MOST_BYTES / (PRODUCTS * size * (plan->channels + plan->outputs))));
-    block[2] = parts(tiles[2], parts(tiles[2], least(WIDEST, most_tiles)));
+    most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps)) / (PRODUCTS * size * (plan->channels + plan->outputs));
+    shared = least(SHARED_TILES, most_tiles);
+    most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
+    block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
     block[1] = parts(tiles[1], parts(tiles[1], most(1, most_tiles / block[2])));
     positions = block[1] * block[2];
     plan->band[0] = 1;
@@ -189,7 +191,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
         plan->bands[a] = phases_of(plan, a) * parts(tiles[a], block[a]);
     }
     units = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    plan->units = most(1, least(least(MOST_UNITS, units), most_tiles / positions));
+    plan->units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
     plan->out_blocks = 1;
@@ -209,7 +211,9 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (OUT * plan->band[2] * size)), 16));
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
     plan->sums_plane = plan->band[1] * plan->band[2];
-    plan->packed_bytes = (size_t)((d->groups * group_values(plan) + SLACK + d->out_channels * plan->taps) * size) + HEADER + 64;
+    plan->packs = d->groups * plan->tiles;
+    plan->header = up(plan->packs, 64);     /* a byte for each tile */
+    plan->packed_bytes = (size_t)(plan->header + (d->groups * group_values(plan) + SLACK + d->out_channels * plan->taps) * size) + 64;
 
     at = up((int64_t)sizeof(tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
@@ -231,29 +235,35 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     return status;
 }
 
-int cconv_winograd_pack(const cconv_plan *plan, const char *weight, char *packed)
+/* Of a group's weights U, of all the weights themselves. */
+static const char *products_of(const cconv_plan *plan, const char *packed, int64_t group)
+{
+    return packed + plan->header + group * group_values(plan) * (int64_t)cconv_type_size(plan->desc.compute);
+}
+
+static const char *weights_of(const cconv_plan *plan, const char *packed) { return products_of(plan, packed, plan->desc.groups); }
+
+/* The weights of a tile: U, themselves, and in the header whether one is too large to be transformed. */
+int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
 {
     enum { AT_ONCE = BLOCK_TAPS / KERNEL };
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), step = product_values(plan);
-    char *u = packed + HEADER, *same = u + d->groups * group_values(plan) * size;
-    double ordered[AT_ONCE * KERNEL * 2 * MAX_VECTOR / 2];
-    int64_t group, tile, c, o;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), group = index / plan->tiles, tile = index % plan->tiles;
+    const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
+    char *u = (char *)products_of(plan, packed, group) + first * plan->channels * size;
+    char *same = (char *)weights_of(plan, packed) + (group * plan->outputs + first) * plan->taps * size;
+    double ordered[AT_ONCE * KERNEL * MAX_VECTOR];      /* of two vectors of output channels */
+    int64_t c, o;
     int finite = 1;
-    for (group = 0; group < d->groups; group++, u += group_values(plan) * size)
-        for (tile = 0; tile < plan->tiles; tile++) {
-            const int64_t pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
-            char *to = u + cconv_tile_first(plan, tile) * plan->channels * size;
-            for (c = 0; c < plan->channels; c += AT_ONCE) {
-                const int64_t n = least(AT_ONCE, plan->channels - c);
-                finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
-                kernels->filter(ordered, n, pitch, to + c * pitch * size, (ptrdiff_t)step);
-            }
-        }
-    for (o = 0; o < d->out_channels; o++)
-        cconv_read_taps(plan, weight + o * d->weight_stride[0], 0, plan->taps, same + o * plan->taps * size);
-    *packed = (char)!kernels->within(same, d->out_channels * plan->taps, limit_of(plan));
+    for (c = 0; c < plan->channels; c += AT_ONCE) {
+        const int64_t n = least(AT_ONCE, plan->channels - c);
+        finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
+        kernels->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)product_values(plan));
+    }
+    for (o = 0; o < count; o++)
+        cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps, same + o * plan->taps * size);
+    packed[index] = (char)!kernels->within(same, count * plan->taps, limit_of(plan));
     return finite;
 }
 
@@ -461,23 +471,24 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
     const int64_t size = (int64_t)cconv_type_size(d->compute), block = index % plan->out_blocks;
     const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
     const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
-    const char *u = weights + HEADER, *same = u + d->groups * group_values(plan) * size;
     const uint64_t one = 1;
     tables *t = (tables *)(void *)work;
     int64_t i, tiles = 0;
     cconv_task task = {0};
     band b;
+    int wild = 0;
     task.group = index / plan->out_blocks / blocks;
     cconv_block_of(plan, block, &task);
+    for (i = 0; i < plan->tiles; i++) wild |= weights[task.group * plan->tiles + i];
     for (i = 0; i < units && t->held != index / plan->out_blocks + 1; i++) {
         if (i == 0) t->tiles = 0, t->spoilt = 0;
         if (!find_band(plan, &task, first + i, input, output, &b)) continue;
         b.first = t->tiles;
-        if (*weights || !transform_input(&b, work)) t->spoilt |= one << i;
+        if (wild || !transform_input(&b, work)) t->spoilt |= one << i;
         else t->tiles += b.rows * b.columns;
     }
     t->held = index / plan->out_blocks + 1;
-    multiply(plan, &task, t->tiles, u + task.group * group_values(plan) * size, work);
+    multiply(plan, &task, t->tiles, products_of(plan, weights, task.group), work);
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
         memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));
@@ -487,5 +498,5 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
         tiles += b.rows * b.columns;
         finish(&b, bias, work);
     }
-    return t->spoilt == 0 || run_spoilt(plan, &task, first, units, input, same, bias, work, output);
+    return t->spoilt == 0 || run_spoilt(plan, &task, first, units, input, weights_of(plan, weights), bias, work, output);
 }
