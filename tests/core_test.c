@@ -114,7 +114,7 @@ static void check(test *t)
                 if (memcmp(got + bytes / (size_t)batch * (size_t)last, again, bytes / (size_t)batch)) fail("other bits without the batch");
             }
             d->algorithm = chance(2) ? CCONV_AUTO : CCONV_DIRECT, plan = plan_of(d);
-            if (plan.algorithm == a) {
+            if ((int)plan.algorithm == a) {
                 cases++, run(t, &plan, 1, -1, 0, again);
                 if (memcmp(got, again, bytes)) fail("other bits with CCONV_AUTO");
             } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)) fail("the choice");
@@ -360,7 +360,7 @@ static int digest(const char *isa)
 {
     uint64_t hash[CCONV_ALGORITHMS][2][CCONV_TYPES] = {{{0}}};
     int i, a, f64, type;
-    for (i = 0; i < 240; i++) {
+    for (i = 0; i < 400; i++) {
         state = (uint64_t)i;
         test t = i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
         if (i % 4 < 2 && work_of(&t) > 400000) continue;

@@ -161,7 +161,7 @@ static void run_across(block *b)
         for (r = 0; r < task->size[1]; r++)
             for (piece = 0; piece < pieces; piece++) {
                 const int64_t j = piece * columns / pieces, positions = (piece + 1) * columns / pieces - j;
-                const int first = r == 0 && piece == 0 && plan->prepacked;
+                const int64_t calls = task->size[1] * pieces, call = r * pieces + piece;   /* each fetches its share */
                 const char *weights = weights_at(b, o, pitch);
                 char *sums = b->sums + ((r * columns + j) * plan->sums_plane + o) * size;
                 fetch(&b->input);
@@ -171,7 +171,8 @@ static void run_across(block *b)
                     b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
                     b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
                     (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes,
-                    first ? b->weights + ahead * size : weights, first ? (ptrdiff_t)pitch : 0);
+                    plan->prepacked ? b->weights + (ahead + b->taps * pitch * call / calls) * size : weights,
+                    plan->prepacked ? (ptrdiff_t)(pitch / calls) : 0);
             }
     }
 }

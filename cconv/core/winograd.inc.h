@@ -20,7 +20,9 @@ static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, do
         sum = FMA(FMA(b, factor, nothing), nothing, sum);
         sum = FMA(FMA(c, factor, nothing), nothing, sum);
         sum = FMA(FMA(d, factor, nothing), nothing, sum);
-        sum = FMA(FMA(h, factor, nothing), nothing, sum);
+        sum = FMA(FMA(h, factor, nothing), nothing, sum);   /* the last 4 values; of short vectors more */
+        if (LANES < 4) sum = FMA(FMA(g, factor, nothing), nothing, sum);
+        if (LANES < 2) sum = FMA(FMA(f, factor, nothing), nothing, FMA(FMA(e, factor, nothing), nothing, sum));
         STORE(y, EVENS(even, more_even));
         STORE(y + y_step, EVENS(odd, more_odd));
         STORE(y + 2 * y_step, ODDS(even, more_even));
