@@ -319,7 +319,7 @@ static double stored(const cconv_desc *d, double v)
     return rint(clipped(clipped(isnan(v) ? 0 : v, d->low, d->high), lowest[d->output_type], highest[d->output_type]));
 }
 
-/* mixing: by an algorithm whose outputs share work with their neighbours. */
+/* mixing: 0, or the error that is allowed, in eps, to an algorithm whose outputs share work with their neighbours. */
 static void compare(const test *t, const unsigned char *results, int mixing)
 {
     const cconv_desc *d = &t->d;
@@ -332,7 +332,7 @@ static void compare(const test *t, const unsigned char *results, int mixing)
         const double b = t->bias ? bs[o] : 0, y = decode(d->output_type, results + i * (int64_t)size_of[d->output_type]);
         const int exact = !mixing && t->exact && magnitude[i] + fabs(b) < limit && (d->divisor == 1 || integer);
         const long double v = d->divisor == 1 ? sums[i] + b : exact ? (double)sums[i] / d->divisor + b : sums[i] / d->divisor + b;
-        const double full = (mixing ? largest * mixed[o] : magnitude[i]) / fabs(d->divisor) + fabs(b), bound = exact ? 0 : 16 * eps * full + tiny;
+        const double full = (mixing ? largest * mixed[o] : magnitude[i]) / fabs(d->divisor) + fabs(b), bound = exact ? 0 : (mixing ? mixing : 16) * eps * full + tiny;
         int good;
         if (isnan(v) && !integer) good = isnan(y);
         else if (isnan(v) || isinf(v) || exact) good = y == stored(d, (double)v);
