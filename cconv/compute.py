@@ -140,8 +140,10 @@ def run_plan(
         _share(plan, x, w, bias, y, threads)
         return
     packed = plan.room()
-    alone = threads == 1 or plan.packed_bytes < PACKING_PAYS
-    pool.run([partial(plan.pack_part, *ends, w, packed) for ends in _cut(plan.packs, 1 if alone else threads, 0)], threads)
+    if threads == 1 or plan.packed_bytes < PACKING_PAYS:
+        plan.pack_part(0, plan.packs, w, packed)
+    else:
+        pool.run([partial(plan.pack_part, *ends, w, packed) for ends in _cut(plan.packs, threads, 0)], threads)
     _share(plan, x, packed, bias, y, threads)
     engine.give_back(packed)
 

@@ -68,7 +68,7 @@ def parts_of(job: Job, readable: bool, direct: bool, grain: int = 1) -> Iterator
     for n, start in itertools.product(range(0, len(job.x), samples), starts):
         cut = tuple(slice(first, first + step) for first, step in zip(start, box, strict=True))
         part = Part(job.x[n : n + samples], job.y[(slice(n, n + samples), slice(None), *cut)], job.geometry, start)
-        yield part if readable else _converted(part, job)
+        yield part if readable else _converted(part, job, grain > 1)
 
 
 def spans(
@@ -104,21 +104,22 @@ def _box(job: Job, readable: bool, grain: int) -> tuple[int, ...]:
     return box
 
 
-def _converted(part: Part, job: Job) -> Part:
+def _converted(part: Part, job: Job, dense: bool) -> Part:
     """The part over those values of x that it sees, in the dtype of the sums, with their border written out.
 
-    Only constants before the first value and after the last stay a border: the loop skips zeros of
-    a border where weights are not finite, so values then keep all that lies between them.
+    Only constants before the first value and after the last stay a border.  Where taps lie far apart, what lies
+    between them is left out and the stride another; not where `dense`, nor where weights are not finite and the
+    loop must skip the zeros of a border.
     """
     x, given = part.x, part.geometry
-    exact = given.mode in loop.CONSTANTS and job.value == 0 and job.w.dtype.kind == "f" and not np.isfinite(job.w).all()
+    skips = given.mode in loop.CONSTANTS and job.value == 0 and job.w.dtype.kind == "f" and not np.isfinite(job.w).all()
     lengths = spans(part.y.shape[2:], job.w.shape[2:], given.stride, given.dilation)
     strides, pads, dilations, constants = [], [], [], []
     for a, length in enumerate(lengths):
         m, k, s, d, first = part.y.shape[2 + a], job.w.shape[2 + a], given.stride[a], given.dilation[a], part.start[a]
         n, before = x.shape[2 + a], given.pads[a][0]
         at, step, spread = loop.tap_map(n, before, first, m, k, s, d, given.mode)
-        if exact:
+        if dense or skips:
             at, step, spread = loop.tap_map(n, before, first * s, length, 1, 1, 1, given.mode)[0], s, d
         values = np.flatnonzero(at >= 0)
         left, right = (values[0], values[-1] + 1) if len(values) else (len(at), len(at))

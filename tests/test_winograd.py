@@ -144,3 +144,10 @@ def test_types_that_are_converted(kind, out):
     want = cconv.conv2d(x, w, padding=1, dilation=2, dtype=out, activation="relu", algorithm="loop")
     assert y.dtype == out
     np.testing.assert_allclose(y, want, rtol=2e-3 if np.float16 in (kind, out) else 1e-4, atol=0.05 if out == np.float16 else 2e-3)
+
+
+def test_a_dilation_wider_than_the_picture_is_converted_too():
+    rng = np.random.default_rng(10)
+    x, w = rng.standard_normal((1, 16, 9, 11)).astype(np.float32), rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
+    want = cconv.conv2d(x, w, padding=20, dilation=20, algorithm="winograd")
+    np.testing.assert_array_equal(cconv.conv2d(x.astype(">f4"), w, padding=20, dilation=20, algorithm="winograd"), want)

@@ -17,7 +17,7 @@
 
 #define ACCUMULATORS 12
 
-#include "x86.inc.h"
+#include "isa_x86.inc.h"
 
 /* A store under a mask takes dozens of cycles on some of these CPUs: parts are written by halves. */
 CCONV_INLINE void store_floats(float *p, int64_t n, __m256 v)

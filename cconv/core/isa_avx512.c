@@ -17,7 +17,7 @@
 
 #define ACCUMULATORS 24
 
-#include "x86.inc.h"
+#include "isa_x86.inc.h"
 
 CCONV_INLINE __m512 even_floats(__m512 u, __m512 v)
 {

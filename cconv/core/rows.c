@@ -121,7 +121,6 @@ void cconv_rows_tables(const cconv_plan *plan, char *work)
     }
 }
 
-
 /* n weights, gathered; returns whether all are finite. */
 static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *from, int64_t n, char *out)
 {
