@@ -20,7 +20,6 @@ from .geometry import shown
 from .job import Job, Part, parts_of, spans
 
 ALGORITHMS = ("auto", "direct", "loop", "rows", "taps", "winograd")
-TILE = 4  # outputs along an axis that share work in Winograd's algorithm
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PACKING_PAYS = 2**20  # bytes of weights in the order of their use
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
@@ -72,14 +71,15 @@ class EngineJob:
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
         whole = self.readable and self.direct
         self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
-        self.algorithm = job.algorithm
+        self.algorithm, self.tile = job.algorithm, 0
         if not whole:  # the parts go the way that the whole would, so that they have the same bits
             x, y = (np.broadcast_to(np.zeros((), job.compute), a.shape) for a in (job.x, job.y))
-            self.algorithm = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride))).algorithm
+            plan = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride)))
+            self.algorithm, self.tile = plan.algorithm, plan.tile
 
     def parts(self) -> Iterator[Part]:
         """The job in parts, for each of which one `plan` is made."""
-        return parts_of(self.job, self.readable, self.direct, TILE if self.algorithm == "winograd" else 1)
+        return parts_of(self.job, self.readable, self.direct, max(1, self.tile))
 
     def plan(self, part: Part) -> engine.Plan:
         """The plan of a part, for x and y as the engine can use them."""
@@ -98,6 +98,7 @@ class EngineJob:
             lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
             (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
             -np.inf if low is None else low, np.inf if high is None else high, self.algorithm, forced_isa(), pixel,
+            tile=self.tile,
         )
 
 

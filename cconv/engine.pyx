@@ -42,6 +42,7 @@ cdef extern from "core/cconv.h":
         double divisor, low, high
         int algorithm
         int weights
+        int64_t tile
         const char *isa
 
     ctypedef struct cconv_plan:
@@ -52,6 +53,7 @@ cdef extern from "core/cconv.h":
         int64_t bands[3]
         int64_t tasks, packs
         int prepacked
+        int64_t edge
         size_t packed_bytes, workspace_bytes
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
@@ -200,7 +202,7 @@ cdef class Plan:
 
     def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, str border, double value,
                  double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
-                 int64_t interleave=1, str weights="either"):
+                 int64_t interleave=1, str weights="either", int64_t tile=0):
         cdef cconv_desc desc
         cdef int i
         memset(&desc, 0, sizeof(desc))
@@ -222,6 +224,7 @@ cdef class Plan:
         desc.border, desc.border_value = BORDERS[border], value
         desc.divisor, desc.low, desc.high = divisor, low, high
         desc.algorithm, desc.weights = CHOICES[algorithm], WEIGHTS[weights]
+        desc.tile = tile
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
         check(cconv_plan_init(&self.plan, &desc))
@@ -303,6 +306,11 @@ cdef class Plan:
     @property
     def algorithm(self):
         return ALGORITHMS[self.plan.algorithm]
+
+    @property
+    def tile(self):
+        """Results along an axis that share work, in winograd's algorithm; else 0."""
+        return self.plan.edge
 
     @property
     def isa(self):

@@ -92,6 +92,7 @@ static void check(test *t)
     for (i = 0; cconv_isa_list(i); i++)
         for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
             const int winograd = a == CCONV_WINOGRAD;
+            const int64_t tile = d->tile;
             cconv_plan plan, alone;
             d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
             if (winograd && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
@@ -99,6 +100,7 @@ static void check(test *t)
                 continue;
             }
             cases++, plan = plan_of(d);
+            if (winograd) d->tile = plan.edge;      /* which what comes with the weights decides, too */
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
             compare(t, got, !winograd ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
@@ -119,7 +121,7 @@ static void check(test *t)
                 cases++, run(t, &plan, 1, -1, 0, again);
                 if (memcmp(got, again, bytes)) fail("other bits with CCONV_AUTO");
             } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)) fail("the choice");
-            d->algorithm = (cconv_algorithm)a;
+            d->algorithm = (cconv_algorithm)a, d->tile = tile;
             if (!strcmp(d->isa, "generic")) continue;
             if (fused[a] && memcmp(kept[a], got, bytes)) fail("other bits than with the other instruction set");
             fused[a] = d->isa, memcpy(kept[a], got, bytes);
@@ -255,6 +257,7 @@ static test three_by_three(void)
     if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
     if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
     if (chance(2)) t.special = 0;
+    t.d.tile = 2 * pick(0, 2);
     give(&t, 1, pick(1, chance(3) ? 60 : 20)), give(&t, 2, pick(1, chance(3) ? 70 : 20));
     if (chance(20)) give(&t, 2, pick(250, 300));
     return t;
@@ -337,6 +340,7 @@ static void nonsense(const test *base)
     if (chance(4)) d.kernel[0] = 1, d.kernel[1] = d.kernel[2] = 3, d.stride[1] = d.stride[2] = 1, d.algorithm = CCONV_WINOGRAD;
     d.isa = chance(40) ? names[pick(0, 5)] : NULL;
     d.weights = (cconv_weights)(chance(40) ? (int64_t)draw() : pick(0, 2));
+    d.tile = chance(40) ? nonsense_number() : 0;
     if (chance(1000)) d.size--;
     current = &d;
     status = cconv_plan_init(&plan, &d);

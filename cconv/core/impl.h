@@ -80,6 +80,7 @@ typedef void cconv_turn_kernel(const void *from, ptrdiff_t pitch, int64_t rows, 
 /* Whether the magnitudes of n values are all below a limit. */
 typedef int cconv_within_kernel(const void *x, int64_t n, double limit);
 
+/* winograd.inc.h says what these do. */
 typedef void cconv_deal_kernel(const void *x, void *y, ptrdiff_t y_step, int64_t n, double scale, void *spoilt);
 typedef void cconv_forward_kernel(const void *x, ptrdiff_t x_step, ptrdiff_t below, void *work, void *y, ptrdiff_t y_step, int64_t n);
 typedef void cconv_inverse_kernel(const void *x, ptrdiff_t x_step, const void *bias, void *work, void *y, ptrdiff_t y_row,
@@ -96,6 +97,13 @@ typedef void cconv_load_kernel(const char *x, ptrdiff_t x_row, ptrdiff_t x_step,
 typedef void cconv_store_kernel(const void *x, ptrdiff_t x_row, char *y, ptrdiff_t y_row, ptrdiff_t y_step, int64_t rows,
                                 int64_t n, double divisor, double bias, double low, double high);
 
+typedef struct cconv_winograd_kernels {
+    cconv_deal_kernel *deal;
+    cconv_forward_kernel *forward;
+    cconv_inverse_kernel *inverse;
+    cconv_filter_kernel *filter;
+} cconv_winograd_kernels;
+
 enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors (rows: 1, 2); 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
@@ -107,10 +115,7 @@ typedef struct cconv_type_kernels {
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
-    cconv_deal_kernel *deal;                                /* winograd.inc.h says what these do */
-    cconv_forward_kernel *forward;
-    cconv_inverse_kernel *inverse;
-    cconv_filter_kernel *filter;
+    cconv_winograd_kernels winograd[2];                     /* for tiles of 2x2 and of 4x4 outputs */
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;

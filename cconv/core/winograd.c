@@ -47,7 +47,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     for (c = 0; c < plan->channels; c += AT_ONCE) {
         const int64_t n = least(AT_ONCE, plan->channels - c);
         finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
-        kernels->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)product_values(plan));
+        kernels_of(plan)->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)product_values(plan));
     }
     for (o = 0; o < count; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
@@ -105,9 +105,9 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     b->input += b->task.n * d->input_stride[0] + task->group * plan->channels * d->input_stride[1];
     b->plan.desc = cconv_winograd_phase(plan, phase);
     b->whole = b->task;
-    for (a = 1; a < 3; a++) b->whole.size[a] = up(b->task.size[a], OUT);
-    b->rows = b->whole.size[1] / OUT;
-    b->columns = b->whole.size[2] / OUT;
+    for (a = 1; a < 3; a++) b->whole.size[a] = up(b->task.size[a], plan->edge);
+    b->rows = b->whole.size[1] / plan->edge;
+    b->columns = b->whole.size[2] / plan->edge;
     return 1;
 }
 
@@ -131,8 +131,8 @@ static void fetch(const band *b, int64_t channel)
 static int transform_input(const band *b, char *work)
 {
     const cconv_plan *plan = &b->plan;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    const cconv_winograd_kernels *kernels = kernels_of(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), edge = plan->edge;
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
     char *v = work + plan->v_at + b->first * size;
     const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where limit_of is passed */
@@ -142,13 +142,13 @@ static int transform_input(const band *b, char *work)
     for (c = 0; c < plan->channels; c++) {
         cconv_load_plane(plan, &b->whole, b->input + c * plan->desc.input_stride[1], plane, c == 0);
         fetch(b, c + 1);
-        for (r = 0; r < OUT * b->rows + 2; r++)
-            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % OUT * IN * plan->dealt_plane + r / OUT * b->columns) * size,
+        for (r = 0; r < edge * b->rows + 2; r++)
+            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % edge * (edge + 2) * plan->dealt_plane + r / edge * b->columns) * size,
                           (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
         kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half, v + c * plan->v_pitch * size,
                          (ptrdiff_t)plan->v_plane, b->rows * b->columns);
     }
-    return kernels->within(spoilt, kernels->lanes, 1);
+    return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
 }
 
 /* M, for `tiles` tiles. */
@@ -158,9 +158,8 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t pieces = parts(tiles, kernels->tile), step = product_values(plan);
     const tables *t = (const tables *)(const void *)work;
-    int64_t c, tile, piece;
-    int product;
-    for (product = 0; product < PRODUCTS; product++) {
+    int64_t product, c, tile, piece;
+    for (product = 0; product < products(plan->edge); product++) {
         const char *v = work + plan->v_at + product * plan->v_plane * size;
         char *m = work + plan->sums_at + product * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
@@ -186,22 +185,23 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
  * the output is written in long lines. */
 static void transform_output(const band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
 {
+    enum { LINES = 4 };     /* written at a time */
     const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), pitch = plan->done_pitch, line = b->columns * OUT * pitch;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), pitch = plan->done_pitch, edge = plan->edge, line = b->columns * edge * pitch;
     char *done = work + plan->planes_at;
     int64_t row, t, o, i, r;
     for (row = 0; row < b->rows; row++)
         for (o = 0; o < b->task.out_count; o += pitch) {
-            const int64_t n = least(pitch, b->task.out_count - o), rows = least(OUT, b->task.size[1] - row * OUT);
+            const int64_t n = least(pitch, b->task.out_count - o), rows = least(edge, b->task.size[1] - row * edge);
             for (t = 0; t < b->columns; t++)
-                kernels->inverse(work + plan->sums_at + ((b->first + row * b->columns + t) * plan->sums_pitch + o) * size,
+                kernels_of(plan)->inverse(work + plan->sums_at + ((b->first + row * b->columns + t) * plan->sums_pitch + o) * size,
                                  (ptrdiff_t)plan->m_plane, work + plan->bias_at + o * size, work + plan->ordered_at,
-                                 done + t * OUT * pitch * size, (ptrdiff_t)line, (ptrdiff_t)pitch, n);
-            for (i = 0; i < n; i += OUT)
+                                 done + t * edge * pitch * size, (ptrdiff_t)line, (ptrdiff_t)pitch, n);
+            for (i = 0; i < n; i += LINES)
                 for (r = 0; r < rows; r++)
-                    kernels->turn(done + (r * line + i) * size, (ptrdiff_t)pitch, b->task.size[2], least(OUT, n - i),
-                                  to + ((o + i) * to_plane + (row * OUT + r) * to_row) * size, (ptrdiff_t)to_plane);
+                    kernels->turn(done + (r * line + i) * size, (ptrdiff_t)pitch, b->task.size[2], least(LINES, n - i),
+                                  to + ((o + i) * to_plane + (row * edge + r) * to_row) * size, (ptrdiff_t)to_plane);
         }
 }
 

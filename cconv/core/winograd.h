@@ -7,7 +7,7 @@
 
 #include "sizes.h"
 
-enum { IN = 6, OUT = 4, PRODUCTS = 36, KERNEL = 9 };
+enum { KERNEL = 9 };
 
 /* At the workspace's beginning: where the taps of a block of channels lie in V and in U, for both widths of a tile; and
  * what V holds, if anything. */
@@ -16,6 +16,14 @@ typedef struct tables {
     int64_t held, tiles;        /* 1 + the index of the units and group; how many tiles they have */
     uint64_t spoilt;            /* a bit for each unit that is not among them */
 } tables;
+
+/* Of a tile of edge x edge outputs: (edge + 2) x (edge + 2) inputs make as many products. */
+CCONV_INLINE int64_t products(int64_t edge) { return (edge + 2) * (edge + 2); }
+
+CCONV_INLINE const cconv_winograd_kernels *kernels_of(const cconv_plan *plan)
+{
+    return &cconv_of_type(plan)->winograd[plan->edge / 4];
+}
 
 /* What values may be so that no sum of them overflows on the way. */
 CCONV_INLINE double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
@@ -30,13 +38,13 @@ CCONV_INLINE int64_t start_of(const cconv_plan *plan, int a, int64_t phase)
     return ((phase - plan->desc.before[a]) % step + step) % step;
 }
 
-/* Values of U for one product of a group: an odd number of lines, since 36 are written side by side. */
+/* Values of U for one product of a group: an odd number of lines, since many are written side by side. */
 CCONV_INLINE int64_t product_values(const cconv_plan *plan)
 {
     return up(plan->channels * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
 }
 
-CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return PRODUCTS * product_values(plan); }
+CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return products(plan->edge) * product_values(plan); }
 
 /* The convolution of one phase of the dilation, one sample and one group: a dense kernel. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The kernels of winograd.c besides its multiplications.  Part of kernels.inc.h.
+ * The kernels of winograd.c besides its multiplications, for tiles of 4x4 outputs and of 2x2.  Part of kernels.inc.h.
  */
 
 /* Every fourth value of a row, from each of its first six: y[j * y_step + i] = x[4 * i + j], i < n.  `spoilt` is added
  * a NaN for values that are not finite, or are not when multiplied by `scale`. */
-static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, double scale, void *spoilt_)
+static void NAME(deal_4)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, double scale, void *spoilt_)
 {
     const T *x = (const T *)x_;
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
@@ -34,7 +34,7 @@ static void NAME(deal)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, do
 }
 
 /* The input's transform along an axis: six values in, six out. */
-CCONV_INLINE void NAME(forward_axis)(const T *x0, const T *x1, const T *x2, const T *x3, const T *x4, const T *x5, T *y, ptrdiff_t step)
+CCONV_INLINE void NAME(forward_axis_4)(const T *x0, const T *x1, const T *x2, const T *x3, const T *x4, const T *x5, T *y, ptrdiff_t step)
 {
     const V half = SET1((T)-0.5), two = SET1((T)-2), sum = SET1((T)-2.5);
     const V near = SET1((T)SQRT_HALF), minus_near = SET1((T)-SQRT_HALF), far = SET1((T)SQRT_2), minus_far = SET1((T)-SQRT_2);
@@ -50,7 +50,7 @@ CCONV_INLINE void NAME(forward_axis)(const T *x0, const T *x1, const T *x2, cons
 
 /* Along both, for n tiles: x as `deal` leaves four rows of six, x_step apart, of which the rows four below begin `below`
  * values later; to 36 values, y_step apart.  `work` holds as many vectors. */
-static void NAME(forward)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
+static void NAME(forward_4)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
 {
     const T *x = (const T *)x_;
     T *y = (T *)y_, *work = (T *)work_;
@@ -59,18 +59,18 @@ static void NAME(forward)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, voi
     for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
         for (i = 0; i < 6; i++) {
             const T *p = x + i * x_step;
-            NAME(forward_axis)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, p + 6 * x_step + below,
+            NAME(forward_axis_4)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, p + 6 * x_step + below,
                                work + i * LANES, 6 * LANES);
         }
         for (i = 0; i < 6; i++) {
             const T *p = work + 6 * i * LANES;
-            NAME(forward_axis)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, p + 5 * LANES, y + 6 * i * y_step, y_step);
+            NAME(forward_axis_4)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, p + 5 * LANES, y + 6 * i * y_step, y_step);
         }
     }
 }
 
 /* The output's along an axis: six in, four out. */
-CCONV_INLINE void NAME(inverse_axis)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
+CCONV_INLINE void NAME(inverse_axis_4)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
 {
     const V minus = SET1(-1), half = SET1((T)0.5), two = SET1(2), eight = SET1(8);
     const V near = SET1((T)SQRT_HALF), half_near = SET1((T)(SQRT_HALF / 2));
@@ -84,7 +84,7 @@ CCONV_INLINE void NAME(inverse_axis)(const T *x, ptrdiff_t x_step, V bias, T *y,
 }
 
 /* Along both, for n output channels of a tile: 36 values x_step apart to 4 x 4, y_row and y_step apart. */
-static void NAME(inverse)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row, ptrdiff_t y_step,
+static void NAME(inverse_4)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row, ptrdiff_t y_step,
                           int64_t n)
 {
     const T *x = (const T *)x_, *bias = (const T *)bias_;
@@ -93,14 +93,14 @@ static void NAME(inverse)(const void *x_, ptrdiff_t x_step, const void *bias_, v
     int i;
     for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
         const V start = LOAD(bias + o);
-        for (i = 0; i < 6; i++) NAME(inverse_axis)(x + i * x_step, 6 * x_step, ZERO(), work + i * LANES, 6 * LANES);
-        for (i = 0; i < 4; i++) NAME(inverse_axis)(work + 6 * i * LANES, LANES, start, y + i * y_row, y_step);
+        for (i = 0; i < 6; i++) NAME(inverse_axis_4)(x + i * x_step, 6 * x_step, ZERO(), work + i * LANES, 6 * LANES);
+        for (i = 0; i < 4; i++) NAME(inverse_axis_4)(work + 6 * i * LANES, LANES, start, y + i * y_row, y_step);
     }
 }
 
 /* The weights' transform for n output channels, in double, then rounded: a row of six products.  p, q, r: that row of the
  * transform along the other axis. */
-CCONV_INLINE void NAME(filter_row)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
+CCONV_INLINE void NAME(filter_row_4)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
                                    T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, T *CCONV_RESTRICT u4, T *CCONV_RESTRICT u5, int64_t n)
 {
     int64_t o;
@@ -121,7 +121,7 @@ CCONV_INLINE void NAME(filter_row)(double p, double q, double r, const T *CCONV_
 
 /* [channel][9][n] to [channel][n] for each of 36 products, u_step apart; six of them at a time, since memory takes few
  * streams better than many. */
-static void NAME(filter)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
+static void NAME(filter_4)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
 {
     static const double rows[6][3] = {{1, 0, 0}, {-2 / 3.0, -2 / 3.0 * SQRT_HALF, -1 / 3.0}, {-2 / 3.0, 2 / 3.0 * SQRT_HALF, -1 / 3.0},
                                       {1 / 6.0, SQRT_2 / 6, 1 / 3.0}, {1 / 6.0, -SQRT_2 / 6, 1 / 3.0}, {0, 0, 1}};
@@ -130,7 +130,105 @@ static void NAME(filter)(const void *w_, int64_t channels, int64_t n, void *u_, 
     for (i = 0; i < 6; i++)
         for (c = 0; c < channels; c++) {
             T *u = (T *)u_ + 6 * i * u_step + c * n;
-            NAME(filter_row)(rows[i][0], rows[i][1], rows[i][2], (const T *)w_ + 9 * c * n, u, u + u_step, u + 2 * u_step, u + 3 * u_step,
+            NAME(filter_row_4)(rows[i][0], rows[i][1], rows[i][2], (const T *)w_ + 9 * c * n, u, u + u_step, u + 2 * u_step, u + 3 * u_step,
                              u + 4 * u_step, u + 5 * u_step, n);
+        }
+}
+
+/* The same for tiles of 2x2 outputs. */
+
+static void NAME(deal_2)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, double scale, void *spoilt_)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_, *spoilt = (T *)spoilt_;
+    const V factor = SET1((T)scale), nothing = ZERO();
+    V sum = LOAD(spoilt);
+    int64_t i;
+    for (i = 0; i < n; i += LANES, x += 2 * LANES, y += LANES) {
+        const V a = LOAD(x), b = LOAD(x + LANES), c = LOAD(x + 2), d = LOAD(x + LANES + 2);
+        sum = FMA(FMA(a, factor, nothing), nothing, sum);
+        sum = FMA(FMA(b, factor, nothing), nothing, sum);
+        sum = FMA(FMA(d, factor, nothing), nothing, sum);   /* the last 2 values; of short vectors more */
+        if (LANES < 2) sum = FMA(FMA(c, factor, nothing), nothing, sum);
+        STORE(y, EVENS(a, b));
+        STORE(y + y_step, ODDS(a, b));
+        STORE(y + 2 * y_step, EVENS(c, d));
+        STORE(y + 3 * y_step, ODDS(c, d));
+    }
+    STORE(spoilt, sum);
+}
+
+CCONV_INLINE void NAME(forward_axis_2)(const T *x0, const T *x1, const T *x2, const T *x3, T *y, ptrdiff_t step)
+{
+    const V minus = SET1(-1), d0 = LOAD(x0), d1 = LOAD(x1), d2 = LOAD(x2), d3 = LOAD(x3);
+    STORE(y, FMA(minus, d2, d0));
+    STORE(y + step, ADD(d1, d2));
+    STORE(y + 2 * step, FMA(minus, d1, d2));
+    STORE(y + 3 * step, FMA(minus, d3, d1));
+}
+
+static void NAME(forward_2)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_, *work = (T *)work_;
+    int64_t t;
+    int i;
+    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+        for (i = 0; i < 4; i++) {
+            const T *p = x + i * x_step;
+            NAME(forward_axis_2)(p, p + 4 * x_step, p + below, p + 4 * x_step + below, work + i * LANES, 4 * LANES);
+        }
+        for (i = 0; i < 4; i++) {
+            const T *p = work + 4 * i * LANES;
+            NAME(forward_axis_2)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, y + 4 * i * y_step, y_step);
+        }
+    }
+}
+
+CCONV_INLINE void NAME(inverse_axis_2)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
+{
+    const V minus = SET1(-1), m0 = LOAD(x), m1 = LOAD(x + x_step), m2 = LOAD(x + 2 * x_step), m3 = LOAD(x + 3 * x_step);
+    STORE(y, ADD(ADD(m0, ADD(m1, m2)), bias));
+    STORE(y + y_step, ADD(FMA(minus, m3, FMA(minus, m2, m1)), bias));
+}
+
+static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row,
+                            ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_, *bias = (const T *)bias_;
+    T *y = (T *)y_, *work = (T *)work_;
+    int64_t o;
+    int i;
+    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
+        const V start = LOAD(bias + o);
+        for (i = 0; i < 4; i++) NAME(inverse_axis_2)(x + i * x_step, 4 * x_step, ZERO(), work + i * LANES, 4 * LANES);
+        for (i = 0; i < 2; i++) NAME(inverse_axis_2)(work + 4 * i * LANES, LANES, start, y + i * y_row, y_step);
+    }
+}
+
+CCONV_INLINE void NAME(filter_row_2)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
+                                     T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, int64_t n)
+{
+    int64_t o;
+    for (o = 0; o < n; o++) {
+        const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
+        const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
+        const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
+        u0[o] = (T)a;
+        u1[o] = (T)(((a + c) + b) * 0.5);
+        u2[o] = (T)(((a + c) - b) * 0.5);
+        u3[o] = (T)c;
+    }
+}
+
+static void NAME(filter_2)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
+{
+    static const double rows[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+    int64_t c;
+    int i;
+    for (i = 0; i < 4; i++)
+        for (c = 0; c < channels; c++) {
+            T *u = (T *)u_ + 4 * i * u_step + c * n;
+            NAME(filter_row_2)(rows[i][0], rows[i][1], rows[i][2], (const T *)w_ + 9 * c * n, u, u + u_step, u + 2 * u_step, u + 3 * u_step, n);
         }
 }

@@ -17,8 +17,6 @@ enum {
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
-    TRANSFORM = 528, PACK = 1000,       /* multiplications of a lane, of a tile's input or output, and of a kernel */
-    BYTES_READ = 16                     /* of U with each multiplication of a vector */
 };
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
@@ -90,36 +88,59 @@ int cconv_winograd_serves(const cconv_plan *plan)
     return serves;
 }
 
-/* Whether it is faster than `taps`, in multiplications of vectors: for one sample, with the weights transformed for it if
- * they are not before.  What transforms take was measured. */
-int cconv_winograd_pays(const cconv_plan *plan)
+/* Multiplications of vectors whose weights come from memory meanwhile. */
+static double with_weights(double multiplications, double bytes)
 {
+    return (multiplications > bytes / 5.5 ? multiplications : bytes / 5.5) + bytes / 30;
+}
+
+/* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
+ * before.  What transforms take was measured: multiplications of a lane, of a tile's input or output, and of a kernel. */
+static double cost_of(const cconv_plan *plan, int64_t edge, int64_t lanes)
+{
+    const double transform = edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
     const cconv_desc *d = &plan->desc;
-    const double lanes = cconv_of_type(plan)->lanes, channels = (double)plan->channels, outputs = (double)plan->outputs;
-    const double vectors = (double)parts(plan->outputs, cconv_of_type(plan)->lanes);
-    const double positions = (double)plan->output[1] * (double)plan->output[2];
-    const double bytes = PRODUCTS * channels * vectors * lanes * (double)cconv_type_size(d->compute);
-    double tiles = 1, multiplied, transformed, read, packed;
+    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)products(edge);
+    const double vectors = (double)parts(plan->outputs, lanes);
+    const double bytes = each * channels * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
+    double tiles = 1;
     int a;
     for (a = 1; a < 3; a++)
-        tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), OUT));
+        tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), edge));
+    return with_weights(each * tiles * channels * vectors, bytes * (1 + floor(tiles / ENOUGH_TILES)))
+           + tiles * (channels + outputs) * transform / (double)lanes
+           + (d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * pack / (double)lanes : 0);
+}
+
+/* How many outputs a tile has along an axis: the same with every instruction set, as the bits depend on it. */
+static int64_t edge_of(const cconv_plan *plan)
+{
+    const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
+    if (plan->desc.tile) return plan->desc.tile;
+    return cost_of(plan, 2, lanes) < cost_of(plan, 4, lanes) ? 2 : 4;
+}
+
+/* Whether it is faster than `taps`. */
+int cconv_winograd_pays(const cconv_plan *plan)
+{
+    const int64_t lanes = cconv_of_type(plan)->lanes;
+    const double weights = KERNEL * (double)plan->channels * (double)plan->outputs;
+    const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     if (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS) return 0;
-    multiplied = PRODUCTS * tiles * channels * vectors;
-    transformed = tiles * (channels + outputs) * TRANSFORM / lanes;
-    read = bytes * (1 + floor(tiles / ENOUGH_TILES)) / BYTES_READ;
-    packed = d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * PACK / lanes : 0;
-    return multiplied + transformed + read + packed < KERNEL * positions * channels * outputs / lanes;
+    return cost_of(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    const int64_t edge = edge_of(plan);
     int64_t tiles[3], block[3], most_tiles, shared, at, positions, units;
     size_t local;
     cconv_status status;
     int a;
     if (!cconv_winograd_serves(plan)) return CCONV_ERROR_ALGORITHM;
+    plan->edge = edge;
     plan->form = ACROSS;
     plan->tile = 2 * lanes;
     plan->tiles = plan->larger_tiles = parts(plan->outputs, plan->tile);
@@ -129,11 +150,11 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     for (a = 0; a < 3; a++) {
         plan->phases[a] = plan->cycle[a] = 1;
         plan->reach[a] = a == 0 ? 0 : 2;
-        tiles[a] = a == 0 ? 1 : parts(parts(plan->output[a], d->dilation[a]), OUT);
+        tiles[a] = a == 0 ? 1 : parts(parts(plan->output[a], d->dilation[a]), edge);
     }
     plan->apart[0] = 1;
     most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (PRODUCTS * size * (plan->channels + plan->outputs));
+                 / (products(edge) * size * (plan->channels + plan->outputs));
     shared = least(SHARED_TILES, most_tiles);
     most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
     block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
@@ -142,7 +163,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->band[0] = 1;
     plan->bands[0] = plan->output[0];
     for (a = 1; a < 3; a++) {
-        plan->band[a] = OUT * block[a];
+        plan->band[a] = edge * block[a];
         plan->bands[a] = phases_of(plan, a) * parts(tiles[a], block[a]);
     }
     units = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
@@ -161,9 +182,9 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->plane = (plan->band[1] + 2) * plan->row_pitch;
     plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
     plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
-    plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: 36 are written side by side */
+    plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: many are written side by side */
     plan->sums_pitch = up(plan->out_block, 16);
-    plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (OUT * plan->band[2] * size)), 16));
+    plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (edge * plan->band[2] * size)), 16));
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
     plan->sums_plane = plan->band[1] * plan->band[2];
     plan->packs = d->groups * plan->tiles;
@@ -172,17 +193,17 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 
     at = up((int64_t)sizeof(tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
-    at += up(most(plan->plane + 2 * SLACK, OUT * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
+    at += up(most(plan->plane + 2 * SLACK, edge * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
-    at += up((OUT * IN * plan->dealt_plane + SLACK) * size, 64);
+    at += up((edge * (edge + 2) * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed */
-    at += up(PRODUCTS * lanes * size, 64);
+    at += up(products(edge) * lanes * size, 64);
     plan->v_at = (size_t)at;
-    at += up((PRODUCTS * plan->v_plane + SLACK) * size, 64);
+    at += up((products(edge) * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
     at += up((plan->sums_pitch + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
-    at += up((PRODUCTS * plan->m_plane + SLACK) * size, 64);
+    at += up((products(edge) * plan->m_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     status = local_workspace(plan, &local);
