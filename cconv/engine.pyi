@@ -4,6 +4,7 @@ from typing import final
 import numpy as np
 
 BORDERS: dict[str, int]
+WANTED: dict[str, str]
 TYPES: Mapping[np.dtype, int]
 STORED: frozenset[np.dtype]
 SPARE: int
@@ -41,6 +42,7 @@ class Plan:
         isa: str | None = None,
         interleave: int = 1,
         weights: str = "either",
+        tile: int = 0,
     ) -> None: ...
     def pack(self, w: np.ndarray) -> np.ndarray: ...
     def room(self) -> np.ndarray: ...
@@ -48,6 +50,11 @@ class Plan:
     def run(
         self, first: int, last: int, x: np.ndarray, weights: np.ndarray, bias: np.ndarray | None, y: np.ndarray
     ) -> None: ...
+    def suits(self, w: np.ndarray) -> bool: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def tile(self) -> int: ...
     @property
     def prepacked(self) -> bool: ...
     @property

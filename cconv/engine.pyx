@@ -42,7 +42,7 @@ cdef extern from "core/cconv.h":
         double divisor, low, high
         int algorithm
         int weights
-        int64_t tile
+        int64_t tile, rank
         const char *isa
 
     ctypedef struct cconv_plan:
@@ -60,6 +60,7 @@ cdef extern from "core/cconv.h":
     cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const void *, void *) nogil
     cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
                            void *, void *) nogil
+    int cconv_rank(const cconv_desc *, const void *)
     const char *cconv_strerror(cconv_status)
     const char *cconv_isa_name(const cconv_plan *)
     const char *cconv_isa_list(int)
@@ -69,9 +70,15 @@ cdef extern from "core/cconv.h":
 TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
-cdef tuple ALGORITHMS = ("auto", "direct", "rows", "taps", "winograd")
+cdef tuple ALGORITHMS = ("auto", "direct", "rows", "taps", "winograd", "separable")
 cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
+
+WANTED = {
+    "winograd": "float arrays, a 3x3 kernel, stride 1 and, where there is a dilation, no padding but a constant's",
+    "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row, without large terms "
+                 "that cancel",
+}
 
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
 cdef list spare = []
@@ -204,6 +211,7 @@ cdef class Plan:
                  double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
                  int64_t interleave=1, str weights="either", int64_t tile=0):
         cdef cconv_desc desc
+        cdef cconv_status status
         cdef int i
         memset(&desc, 0, sizeof(desc))
         desc.size = sizeof(desc)
@@ -227,7 +235,11 @@ cdef class Plan:
         desc.tile = tile
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
-        check(cconv_plan_init(&self.plan, &desc))
+        desc.rank = rank_of(&desc, w)
+        status = cconv_plan_init(&self.plan, &desc)
+        if status == CCONV_ERROR_ALGORITHM:
+            raise ValueError(f"algorithm={algorithm!r} cannot serve: it wants {WANTED[algorithm]}; pass 'auto'")
+        check(status)
         shape = (x.shape[0], w.shape[0], self.plan.output[0], self.plan.output[1], self.plan.output[2])
         if y.shape != shape:
             raise ValueError(f"y has shape {y.shape}; the result has {shape}")
@@ -284,6 +296,15 @@ cdef class Plan:
             if len(spare) < SPARE and work.nbytes <= SPARE_BYTES:
                 spare.append(work)
 
+    def suits(self, w):
+        """Whether the plan would be the same for these weights, of the same layout."""
+        return rank_of(&self.plan.desc, w) == self.plan.desc.rank
+
+    @property
+    def rank(self):
+        """How many products of a column and a row the kernel is, where that was looked for; else 0."""
+        return self.plan.desc.rank
+
     @property
     def prepacked(self):
         return bool(self.plan.prepacked)
@@ -330,11 +351,19 @@ cdef class Plan:
         return self.plan.band[1], self.plan.band[2]
 
 
+cdef int64_t rank_of(const cconv_desc *desc, w) except -1:
+    """What the core says of the weights, whose address it wants."""
+    cdef Py_buffer b
+    if desc.in_channels != 1 or desc.out_channels != 1 or desc.kernel[2] == 1 or desc.kernel[0] * desc.kernel[1] == 1:
+        return 0
+    PyObject_GetBuffer(w, &b, PyBUF_STRIDED_RO)
+    rank = cconv_rank(desc, b.buf)
+    PyBuffer_Release(&b)
+    return rank
+
+
 cdef check(cconv_status status):
     if status == CCONV_ERROR_WEIGHTS:
         raise NotFinite(cconv_strerror(status).decode())
-    if status == CCONV_ERROR_ALGORITHM:
-        raise ValueError("algorithm='winograd' cannot serve: it wants float arrays, a 3x3 kernel, stride 1 and, where "
-                         "there is a dilation, no padding but a constant's; pass 'auto'")
     if status != CCONV_OK:
         raise ValueError(cconv_strerror(status).decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -46,6 +47,12 @@ def _shown(value: Any) -> str:
     if isinstance(value, int) and value >= 10_000:
         return f"{value:,}"
     return str(value)
+
+
+def _products(rank: int, kernel: tuple[int, ...]) -> str:
+    column, row = math.prod(kernel[:-1]), kernel[-1]
+    what = "a product" if rank == 1 else f"a sum of {rank} products"
+    return f"{what} of a column and a row: {rank * (column + row)} taps instead of {column * row}"
 
 
 def explain(*args: Any, **kwargs: Any) -> Plan:
@@ -119,6 +126,7 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
         "taps": f"{outputs} output channels share each value that is loaded",
         "rows": "few output channels: output rows share each value that is loaded",
         "winograd": "36 multiplications instead of 144 for each 4x4 results",
+        "separable": f"the kernel is {_products(plan.rank, job.w.shape[2:])}",
     }[plan.algorithm]
     if job.algorithm == plan.algorithm:
         why = "it was asked for"

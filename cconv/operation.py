@@ -145,6 +145,8 @@ def recall(
     if known is None:
         return key, None
     plan, shape, kind = known
+    if not plan.suits(w):
+        return key, None
     threads = threads_for(plan, workers)
     y = empty(shape, kind) if out is None else out
     try:

@@ -27,12 +27,12 @@ typedef struct array {
 
 typedef struct test {
     cconv_desc d;
-    int bias, exact, special, layout[3];
+    int bias, exact, special, products, layout[3];     /* products: of a column and a row, that the kernel is a sum of, or 0 */
     array x, w, y;
 } test;
 
 static const size_t size_of[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
-static const char *const algorithm_names[] = {"auto", "direct", "rows", "taps", "winograd"};
+static const char *const algorithm_names[] = {"auto", "direct", "rows", "taps", "winograd", "separable"};
 static const cconv_desc *current;
 static uint64_t state, seed;
 static char *arena[SLOTS];
@@ -174,21 +174,13 @@ static double decode(cconv_type type, const void *p)
     }
 }
 
-/* A random value; exact: a small integer, which sums keep. */
-static void random_value(const test *t, cconv_type type, int weight, unsigned char *out)
+static void encode(cconv_type type, double real, int64_t v, unsigned char *out)
 {
-    const int integer = type < CCONV_F16, is_signed = !integer || (type & 1);
-    int64_t v = is_signed ? pick(-4, 4) : pick(0, 8);
-    int64_t shift;
-    double real = (double)v;
     uint16_t half = 0;
-    if (!t->exact && integer) shift = size_of[type] < 8 ? 0 : weight ? 30 : pick(0, 40), v = (int64_t)(draw() >> shift);
-    if (!t->exact) real = (double)pick(-(1 << 24), 1 << 24), real = ldexp(real, -(int)pick(20, 26));
-    if (t->special && !weight && chance(40)) real = chance(2) ? NAN : chance(2) ? INFINITY : -INFINITY;
     if (type == CCONV_F16) {
         if (!isfinite(real)) half = isnan(real) ? 0x7e00 : 0x7c00;
-        else if (!t->exact) half = (uint16_t)(draw() % 0x7c00);
-        else if (real != 0) half = (uint16_t)(((ilogb(real) + 15) << 10) + (int)(ldexp(fabs(real), 10 - ilogb(real)) - 1024));
+        else if (fabs(real) < 0x1p-14) half = (uint16_t)ldexp(fabs(real), 24);
+        else half = (uint16_t)(((ilogb(real) + 15) << 10) + (int)(ldexp(fabs(real), 10 - ilogb(real)) - 1024));
         if (signbit(real)) half |= 0x8000;
         memcpy(out, &half, 2);
     } else if (type == CCONV_F32) {
@@ -203,6 +195,40 @@ static void random_value(const test *t, cconv_type type, int weight, unsigned ch
         if (size_of[type] == 2) u.u16 = (uint16_t)v;
         if (size_of[type] == 4) u.u32 = (uint32_t)v;
         memcpy(out, &u, size_of[type]);
+    }
+}
+
+/* A random value; exact: a small integer, which sums keep. */
+static void random_value(const test *t, cconv_type type, int weight, unsigned char *out)
+{
+    const int integer = type < CCONV_F16, is_signed = !integer || (type & 1);
+    int64_t v = is_signed ? pick(-4, 4) : pick(0, 8);
+    int64_t shift;
+    double real = (double)v;
+    if (!t->exact && integer) shift = size_of[type] < 8 ? 0 : weight ? 30 : pick(0, 40), v = (int64_t)(draw() >> shift);
+    if (!t->exact) real = (double)pick(-(1 << 24), 1 << 24), real = ldexp(real, -(int)pick(20, 26));
+    if (!t->exact && type == CCONV_F16) real = half_value((unsigned)(draw() % 0x7c00));
+    if (t->special && !weight && chance(40)) real = chance(2) ? NAN : chance(2) ? INFINITY : -INFINITY;
+    encode(type, real, v, out);
+}
+
+/* The kernel as products of columns and rows: of small integers, or as near as its type can be. */
+static void fill_products(const test *t, const array *a, unsigned char *image, double *values)
+{
+    static double column[3][MOST], row[3][MOST];
+    const int integer = a->type < CCONV_F16, whole = t->exact || integer, low = integer && !(a->type & 1) ? 0 : -2;
+    const int64_t n = count_of(a), width = a->shape[4];
+    int64_t i;
+    int p;
+    for (p = 0; p < t->products; p++) {
+        for (i = 0; i < n / width; i++) column[p][i] = whole ? (double)pick(low, 3) : ldexp((double)pick(-(1 << 20), 1 << 20), -20);
+        for (i = 0; i < width; i++) row[p][i] = whole ? (double)pick(low, 3) : ldexp((double)pick(-(1 << 20), 1 << 20), -20);
+    }
+    for (i = 0; i < n; i++) {
+        double sum = 0;
+        for (p = 0; p < t->products; p++) sum += column[p][i / width] * row[p][i % width];
+        encode(a->type, sum, (int64_t)sum, image + where(a, i));
+        values[i] = decode(a->type, image + where(a, i));
     }
 }
 
@@ -240,7 +266,8 @@ static int prepare(test *t)
     if (outputs > MOST || count_of(&t->x) > MOST || t->x.bytes > MOST * 8 || t->y.bytes > MOST * 8) return 0;
     for (a = 0; a < outputs; a++) y_at[a] = where(&t->y, a);
     fill_array(t, &t->x, 0, x_image, xs);
-    fill_array(t, &t->w, 1, w_image, ws);
+    if (t->products) fill_products(t, &t->w, w_image, ws);
+    else fill_array(t, &t->w, 1, w_image, ws);
     bias = (array){{1, 1, 1, 1, d->out_channels}, {0, 0, 0, 0, (int64_t)size_of[d->compute]}, 0, 0, d->compute};
     fill_array(t, &bias, 1, b_image, bs);
     return 1;

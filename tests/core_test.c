@@ -78,6 +78,20 @@ static int fit_for_winograd(const cconv_desc *d)
            && ((d->dilation[1] == 1 && d->dilation[2] == 1) || d->border == CCONV_CONSTANT || whole);
 }
 
+/* What cconv_rank says, where it must say something. */
+static int64_t rank_of(const test *t)
+{
+    const cconv_desc *d = &t->d;
+    const cconv_type finest = d->compute == CCONV_F32 ? CCONV_F32 : CCONV_F64;
+    const int rank = cconv_rank(d, w_image + t->w.first);
+    const int one = d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] * d->kernel[1] > 1 && d->kernel[2] > 1;
+    int64_t i;
+    if (t->products != 1 || !one || d->algorithm != CCONV_SEPARABLE || rank > 0 || d->stride[2] > 8) return rank;
+    for (i = 0; i < count_of(&t->w); i++)
+        if (ws[i] != 0 && (t->exact || d->weight_type >= finest)) fail("a product is not found");
+    return rank;
+}
+
 /* One descriptor, with each algorithm and instruction set. */
 static void check(test *t)
 {
@@ -91,20 +105,22 @@ static void check(test *t)
     reference(t);
     for (i = 0; cconv_isa_list(i); i++)
         for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
-            const int winograd = a == CCONV_WINOGRAD;
+            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, packed = winograd || separable;
             const int64_t tile = d->tile;
             cconv_plan plan, alone;
             d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
-            if (winograd && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
-                if (fit_for_winograd(d)) fail("winograd does not serve");
+            d->rank = separable ? rank_of(t) : 0;
+            if (packed && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
+                if (winograd && fit_for_winograd(d)) fail("winograd does not serve");
+                if (separable && d->rank > 0) fail("separable does not serve");
                 continue;
             }
             cases++, plan = plan_of(d);
             if (winograd) d->tile = plan.edge;      /* which what comes with the weights decides, too */
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
-            compare(t, got, !winograd ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
-            d->weights = winograd ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
+            compare(t, got, (d->rank < 2 || t->exact) && !winograd ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
+            d->weights = packed ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
             if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
             d->weights = CCONV_WEIGHTS_EITHER, plan = plan_of(d);
@@ -116,12 +132,12 @@ static void check(test *t)
                 run(t, &alone, 1, last, 0, again);
                 if (memcmp(got + bytes / (size_t)batch * (size_t)last, again, bytes / (size_t)batch)) fail("other bits without the batch");
             }
-            d->algorithm = chance(2) ? CCONV_AUTO : CCONV_DIRECT, plan = plan_of(d);
+            d->algorithm = chance(2) ? CCONV_AUTO : CCONV_DIRECT, d->rank = rank_of(t), plan = plan_of(d);
             if ((int)plan.algorithm == a) {
                 cases++, run(t, &plan, 1, -1, 0, again);
                 if (memcmp(got, again, bytes)) fail("other bits with CCONV_AUTO");
             } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)) fail("the choice");
-            d->algorithm = (cconv_algorithm)a, d->tile = tile;
+            d->algorithm = (cconv_algorithm)a, d->tile = tile, d->rank = 0;
             if (!strcmp(d->isa, "generic")) continue;
             if (fused[a] && memcmp(kept[a], got, bytes)) fail("other bits than with the other instruction set");
             fused[a] = d->isa, memcpy(kept[a], got, bytes);
@@ -263,11 +279,27 @@ static test three_by_three(void)
     return t;
 }
 
+/* One kernel of few products: for separable. */
+static test low_rank(void)
+{
+    test t = plain();
+    const int wide = chance(8);
+    t.products = chance(3) ? (int)pick(2, 3) : 1;
+    if (chance(6)) t.d.interleave = 3;
+    if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
+    window(&t, 1, pick(1, chance(3) ? 21 : 9), chance(3) ? 2 : 1, chance(3) ? 2 : 1, 12);
+    window(&t, 2, pick(1, chance(3) ? 35 : 9), chance(3) ? pick(2, 3) : 1, chance(3) ? pick(2, 3) : 1, 12);
+    if (chance(2)) t.d.input_type = t.d.compute, t.special = t.special && chance(2);
+    if (chance(2)) t.d.weight_type = t.d.compute;
+    give(&t, 1, pick(1, wide ? 4 : 40)), give(&t, 2, wide ? pick(500, 4200) : pick(1, 70));
+    return t;
+}
+
 static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -291,6 +323,8 @@ static void boundaries(int share)
             give(&t, 1, pick(1, 40)), give(&t, 2, pick(512, 600));
         } else if ((j -= 60) < 250) {
             do t = three_by_three(); while (work_of(&t) > ALONE || !prepare(&t));
+        } else if ((j -= 250) < 300) {
+            do t = low_rank(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else {
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
@@ -367,8 +401,8 @@ static int digest(const char *isa)
     int i, a, f64, type;
     for (i = 0; i < 400; i++) {
         state = (uint64_t)i;
-        test t = i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
-        if (i % 4 < 2 && work_of(&t) > 400000) continue;
+        test t = i % 8 == 2 ? low_rank() : i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
+        if ((i % 4 < 2 || i % 8 == 2) && work_of(&t) > 400000) continue;
         if (i % 3 == 0) t.exact = 0;
         t.d.isa = isa, current = &t.d;
         if (!prepare(&t)) fail("the test's own case is too large");
@@ -376,6 +410,8 @@ static int digest(const char *isa)
             uint64_t *h = &hash[a][t.d.compute == CCONV_F64][t.d.output_type];
             t.d.algorithm = (cconv_algorithm)a, t.d.weights = CCONV_WEIGHTS_PACKED;
             if (a == CCONV_WINOGRAD && !fit_for_winograd(&t.d)) continue;
+            t.d.rank = a == CCONV_SEPARABLE ? rank_of(&t) : 0;
+            if (a == CCONV_SEPARABLE && !t.d.rank) continue;
             const cconv_plan plan = plan_of(&t.d);
             run(&t, &plan, i & 1, -1, 0, got);
             *h = digested(*h ? *h : UINT64_C(0xcbf29ce484222325), got, (size_t)count_of(&t.y) * size_of[t.y.type]);

@@ -65,9 +65,10 @@ typedef enum cconv_weights {
 
 typedef enum cconv_algorithm {
     CCONV_AUTO,             /* the fastest */
-    CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps */
+    CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
     CCONV_ROWS, CCONV_TAPS,
     CCONV_WINOGRAD,         /* 3x3, stride 1, floats; weights that are packed */
+    CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_ALGORITHMS
 } cconv_algorithm;
 
@@ -88,6 +89,7 @@ typedef struct cconv_desc {
     double low, high;                           /* what the result is clipped to; -inf, inf */
     cconv_algorithm algorithm;
     cconv_weights weights;
+    int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE */
     int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; 0: whichever is faster */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
@@ -101,7 +103,7 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
-    int form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, apart[3];
+    int alone, form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
@@ -110,6 +112,11 @@ typedef struct cconv_plan {
 } cconv_plan;
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
+
+/* How many products of a column and a row make up the only kernel of one channel, if there are few enough for CCONV_SEPARABLE;
+ * else 0.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
+ * looked into. */
+int cconv_rank(const cconv_desc *desc, const void *weights);
 
 /* Parts first to last - 1 of the weights (O, C/groups, KD, KH, KW), in the order in which they are used, in the type of
  * the sums. */

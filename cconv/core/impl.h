@@ -70,6 +70,11 @@ typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, const void *w,
                                const void *bias, void *y, ptrdiff_t y_step, int64_t last);
 
+/* One row of taps side by side: y[r][j] (+)= sum over taps t of w[t] * x[r * x_step + t + j], j < n; `whole`: beyond them up
+ * to a vector's end may be written. */
+typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
+                               int64_t rows, int64_t n, int whole);
+
 /* The positions of each tap without the gaps between rows: kernels.inc.h. */
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
                                 ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
@@ -112,6 +117,7 @@ typedef struct cconv_type_kernels {
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
+    cconv_line_kernel *line;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
@@ -233,6 +239,17 @@ CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
+
+/* plan.c: a plan for a part of a task: not to be shared by workers. */
+CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc);
+
+/* separable.c: whether it can serve, which is where it is faster; the rest of a plan; the same three. */
+CCONV_HIDDEN int cconv_separable_serves(const cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_separable_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_separable_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_separable_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_separable_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+                                     char *work, char *output);
 
 /* winograd.c: whether it can serve, and is the fastest; the rest of a plan; the same three. */
 CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);

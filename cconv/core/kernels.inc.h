@@ -255,6 +255,62 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
      {NAME(down_3_##C##_1), NAME(down_3_##C##_2)}}
 DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
 
+/* line: taps side by side in one row, for n positions of any number of rows.  The vectors of all taps but every
+ * LANES-th are cut out of those of the first, of which a block loads one more than it writes. */
+CCONV_INLINE void NAME(line_block)(const int NV, const T *x, int64_t taps, const T *w, const T *bias, T *y, int64_t last)
+{
+    V a[1][4], b0, b1, b2, b3;
+    int64_t t;
+    a[0][0] = a[0][1] = a[0][2] = a[0][3] = ZERO();
+    for (t = 0; t < taps; t += LANES, x += LANES) {
+        const V v0 = LOAD(x), v1 = LOAD(x + LANES), v2 = NV > 1 ? LOAD(x + 2 * LANES) : v1;
+        const V v3 = NV > 2 ? LOAD(x + 3 * LANES) : v2, v4 = NV > 2 ? LOAD(x + 4 * LANES) : v2;
+        (void)v0, (void)v1, (void)v2, (void)v3, (void)v4;       /* where SHIFTED loads */
+#define CUT(n, p, u, v) (n == 0 ? u : n % 2 ? LOAD((p) + n) : SHIFTED(p, u, v, n))
+#define TAP(n) \
+        if (n < LANES) { \
+            V b; \
+            if (t + n >= taps) break; \
+            b = SET1(w[t + n]); \
+            a[0][0] = FMA(b, CUT(n, x, v0, v1), a[0][0]); \
+            if (NV > 1) a[0][1] = FMA(b, CUT(n, x + LANES, v1, v2), a[0][1]); \
+            if (NV > 2) { \
+                a[0][2] = FMA(b, CUT(n, x + 2 * LANES, v2, v3), a[0][2]); \
+                a[0][3] = FMA(b, CUT(n, x + 3 * LANES, v3, v4), a[0][3]); \
+            } \
+        }
+        TAP(0) TAP(1) TAP(2) TAP(3) TAP(4) TAP(5) TAP(6) TAP(7) TAP(8) TAP(9) TAP(10) TAP(11) TAP(12) TAP(13) TAP(14) TAP(15)
+#undef TAP
+#undef CUT
+    }
+    b0 = b1 = b2 = b3 = SET1(bias ? bias[0] : 0);
+    if (!bias) {
+        const T *from = y + (NV - 1) * LANES;
+        const V end = last == LANES ? LOAD(from) : LOAD_PART(from, last);
+        b0 = NV > 1 ? LOAD(y) : end;
+        if (NV > 1) b1 = NV > 2 ? LOAD(y + LANES) : end;
+        if (NV > 2) { b2 = LOAD(y + 2 * LANES); b3 = end; }
+    }
+    WRITE(0, y)
+}
+
+static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
+                       int64_t rows, int64_t n, int whole)
+{
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    int64_t j;
+    for (; rows > 0; rows--, x += x_step, y += y_step)
+        for (j = 0; j < n;) {
+            const int64_t left = n - j, vectors = left > 3 * LANES ? 4 : left > LANES ? 2 : 1;
+            const int64_t valid = left < vectors * LANES ? left : vectors * LANES, last = whole ? LANES : valid - (vectors - 1) * LANES;
+            if (vectors == 4) NAME(line_block)(4, x + j, taps, w, bias, y + j, last);
+            else if (vectors == 2) NAME(line_block)(2, x + j, taps, w, bias, y + j, last);
+            else NAME(line_block)(1, x + j, taps, w, bias, y + j, last);
+            j += valid;
+        }
+}
+
 #include "ends.inc.h"
 #include "winograd.inc.h"
 
@@ -280,6 +336,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
     {DOWNS(1), DOWNS(2), DOWNS(3)},
+    NAME(line),
     NAME(panel),
     NAME(turn),
     NAME(within),

@@ -125,7 +125,7 @@ static void cut(cconv_plan *plan)
     /* Enough tasks for some workers, and an even number while there are few: by blocks of output channels as long as
      * these are many for what is loaded, then by lower bands. */
     samples = times(d->groups, times(plan->output[0], parts(plan->output[2], columns)));
-    if (group_work >= WORTH_SHARING && samples < SHARES) {
+    if (!plan->alone && group_work >= WORTH_SHARING && samples < SHARES) {
         while (tasks(samples, bands, plan) < SHARES && 2 * plan->out_blocks <= plan->tiles
                && outputs >= OUTPUTS_SHARED * plan->out_blocks)
             plan->out_blocks *= 2;

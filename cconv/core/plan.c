@@ -19,7 +19,7 @@ static cconv_status check(cconv_plan *plan)
     if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
     if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
     if ((unsigned)d->algorithm >= CCONV_ALGORITHMS || (unsigned)d->weights > CCONV_WEIGHTS_EITHER) return CCONV_ERROR_ALGORITHM;
-    if (d->tile && d->tile != 2 && d->tile != 4) return CCONV_ERROR_ALGORITHM;
+    if ((d->tile && d->tile != 2 && d->tile != 4) || d->rank < 0) return CCONV_ERROR_ALGORITHM;
     if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1
         || d->out_channels > LARGEST || d->interleave < 1 || !(d->low <= d->high))
         return CCONV_ERROR_SIZE;
@@ -53,17 +53,19 @@ static cconv_algorithm choose(const cconv_plan *plan)
 {
     if (plan->desc.algorithm > CCONV_DIRECT) return plan->desc.algorithm;
     if (plan->desc.algorithm == CCONV_AUTO && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
+    if (cconv_separable_serves(plan)) return CCONV_SEPARABLE;
     if (plan->outputs >= 4) return CCONV_TAPS;
     if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
     return plan->outputs > 1 && plan->taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS;
 }
 
-cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
+static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
 {
     cconv_status status;
     if (!plan || !desc || desc->size != sizeof *desc) return CCONV_ERROR_DESC;
     memset(plan, 0, sizeof *plan);
     plan->desc = *desc;
+    plan->alone = alone;
     if (desc->compute != CCONV_F32 && desc->compute != CCONV_F64) return CCONV_ERROR_TYPE;
     plan->kernels = cconv_choose_kernels(desc->isa);
     if (!plan->kernels) return CCONV_ERROR_ISA;
@@ -74,8 +76,12 @@ cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc)
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
     plan->algorithm = choose(plan);
-    return plan->algorithm == CCONV_WINOGRAD ? cconv_winograd_lay_out(plan) : cconv_lay_out(plan);
+    return plan->algorithm == CCONV_WINOGRAD ? cconv_winograd_lay_out(plan)
+           : plan->algorithm == CCONV_SEPARABLE ? cconv_separable_lay_out(plan) : cconv_lay_out(plan);
 }
+
+cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 0); }
+cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 1); }
 
 /* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
 static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 63) & ~(uintptr_t)63); }
@@ -93,7 +99,9 @@ static const way *way_of(const cconv_plan *plan)
     static const way rows = {cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
     static const way taps = {cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
     static const way winograd = {cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
-    return plan->algorithm == CCONV_ROWS ? &rows : plan->algorithm == CCONV_TAPS ? &taps : &winograd;
+    static const way separable = {cconv_separable_tables, cconv_separable_pack, cconv_separable_run};
+    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, &rows, &taps, &winograd, &separable};
+    return ways[plan->algorithm];
 }
 
 cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed)

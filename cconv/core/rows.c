@@ -183,6 +183,27 @@ typedef struct columns {
     const char *w, *start;
 } columns;
 
+/* Whether the columns are taps of one row, side by side. */
+static int in_line(const columns *c, const ptrdiff_t *offsets)
+{
+    int64_t i;
+    for (i = 2; i <= MAX_CLASS; i++)
+        if (c->count[i]) return 0;
+    for (i = 1; i < c->count[1]; i++)
+        if (offsets[i] != offsets[i - 1] + 1) return 0;
+    return !c->short_rows;
+}
+
+/* Two lines of each of the rows that the next block reads for the first time. */
+static void fetch_below(const char *x, ptrdiff_t step, int64_t rows)
+{
+    int64_t i;
+    for (i = 0; i < rows; i++, x += step) {
+        PREFETCH(x);
+        PREFETCH(x + LINE);
+    }
+}
+
 static void run_region(const cconv_plan *plan, const band *at, const region *part, const columns *c)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -190,6 +211,12 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
     const ptrdiff_t pitch = part->inside ? at->input_step : (ptrdiff_t)plan->row_pitch, x_step = (ptrdiff_t)step * pitch;
     const ptrdiff_t y_step = (ptrdiff_t)step * at->out_step, *offsets = part->inside ? c->places : c->offsets;
     int64_t phase, r, j;
+    if (in_line(c, offsets)) {
+        kernels->line((part->inside ? at->input : at->planes) + (part->row * pitch + part->column + offsets[0]) * size, pitch,
+                      c->count[1], c->w, c->start, at->out + (part->row * at->out_step + part->column) * size, at->out_step,
+                      part->last_row - part->row, part->last_column - part->column, !at->in_place);
+        return;
+    }
     for (phase = part->row; phase < part->row + step && phase < part->last_row; phase++)
         for (r = phase; r < part->last_row;) {
             const int64_t left = (part->last_row - r + step - 1) / step;
@@ -204,8 +231,10 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
                 if (c->short_rows)
                     kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1][wide](x, x_step, offsets, left, c->w, c->start,
                                                                                        y, y_step, last);
-                else
+                else {
+                    if (part->inside && plan->desc.kernel[2] == 1) fetch_below(x + (plan->reach[1] + ((int64_t)step << height)) * pitch * size, pitch * size, step << height);
                     kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
+                }
                 j += valid;
             }
             r += c->short_rows ? left * step : step << height;
@@ -223,7 +252,8 @@ static void run(const cconv_plan *plan, const band *at, columns *c, int64_t colu
 }
 
 /* All columns of a block of channels for one output channel: short ones by threes, if that does not make too many
- * sums of sums; the others in blocks of at most BLOCK_TAPS taps. */
+ * sums of sums, but for those of a single row, which serve one output each either way; the others in blocks of at
+ * most BLOCK_TAPS taps. */
 static void run_columns(const cconv_plan *plan, const band *at, const table *t, const char *w, const char *start)
 {
     int64_t left[MAX_CLASS + 1];
@@ -231,8 +261,9 @@ static void run_columns(const cconv_plan *plan, const band *at, const table *t, 
     columns c = {t->offset, t->place, {0}, 0, w, start};
     for (i = 0; i <= MAX_CLASS; i++) left[i] = t->count[i];
     for (length = 1; length <= MAX_SHORT && plan->taps <= BLOCK_TAPS; c.count[length++] = 0)
-        for (c.short_rows = length; left[length] > 0; left[length] -= c.count[length]) {
-            c.count[length] = left[length] < MAX_SHORT ? left[length] : MAX_SHORT;
+        for (; left[length] > 0; left[length] -= c.count[length]) {
+            c.short_rows = length == 1 && left[1] > MAX_SHORT ? 0 : length;
+            c.count[length] = c.short_rows == 0 || left[length] < MAX_SHORT ? left[length] : MAX_SHORT;
             run(plan, at, &c, c.count[length], c.count[length] * length);
         }
     c.short_rows = 0;

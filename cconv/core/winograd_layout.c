@@ -54,7 +54,7 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
         d.before[a] -= first[a] * d.stride[a];
         d.after[a] = (a == 2 ? columns : 1) + d.kernel[a] - 1 - d.before[a] - d.input[a];
     }
-    return cconv_plan_init(local, &d);
+    return cconv_plan_part(local, &d);
 }
 
 /* What such plans take at most: bands have one width, but for the last of a phase, and phases have two. */
