@@ -19,7 +19,7 @@ from .dtypes import F64, store
 from .geometry import shown
 from .job import Job, Part, parts_of, spans
 
-ALGORITHMS = ("auto", "direct", "loop", "rows", "taps", "winograd", "separable")
+ALGORITHMS = ("auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft")
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PACKING_PAYS = 2**20  # bytes of weights in the order of their use
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
@@ -27,7 +27,7 @@ PATIENCE = 2**31  # multiplications between two looks for Ctrl-C
 
 def needs_loop(job: Job) -> bool:
     """Whether the loop serves whatever the weights are."""
-    if job.compute.kind == "i" and job.algorithm not in ("auto", "direct", "loop"):
+    if job.compute.kind == "i" and job.algorithm not in ("auto", "direct", "fast", "loop"):
         raise ValueError(
             f"algorithm={job.algorithm!r} cannot serve: these sums of integers need int64; pass 'auto' or 'loop'"
         )
@@ -41,7 +41,7 @@ def run(job: Job) -> None:
     if needs_loop(job):
         _run_loop(job)
     elif not _run_engine(job):
-        if job.algorithm not in ("auto", "direct"):
+        if job.algorithm not in ("auto", "direct", "fast"):
             raise ValueError(
                 f"algorithm={job.algorithm!r} cannot serve: weights that are not finite must not be multiplied "
                 f"by the padding's zeros; pass 'auto' or 'loop'"
@@ -71,15 +71,15 @@ class EngineJob:
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
         whole = self.readable and self.direct
         self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
-        self.algorithm, self.tile = job.algorithm, 0
+        self.algorithm, self.tile, self.grain = job.algorithm, 0, 1
         if not whole:  # the parts go the way that the whole would, so that they have the same bits
             x, y = (np.broadcast_to(np.zeros((), job.compute), a.shape) for a in (job.x, job.y))
             plan = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride)))
-            self.algorithm, self.tile = plan.algorithm, plan.tile
+            self.algorithm, self.tile, self.grain = plan.algorithm, plan.tile, plan.grain
 
     def parts(self) -> Iterator[Part]:
         """The job in parts, for each of which one `plan` is made."""
-        return parts_of(self.job, self.readable, self.direct, max(1, self.tile))
+        return parts_of(self.job, self.readable, self.direct, self.grain)
 
     def plan(self, part: Part) -> engine.Plan:
         """The plan of a part, for x and y as the engine can use them."""

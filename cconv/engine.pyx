@@ -70,7 +70,7 @@ cdef extern from "core/cconv.h":
 TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
-cdef tuple ALGORITHMS = ("auto", "direct", "rows", "taps", "winograd", "separable")
+cdef tuple ALGORITHMS = ("auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft")
 cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
@@ -78,6 +78,7 @@ WANTED = {
     "winograd": "float arrays, a 3x3 kernel, stride 1 and, where there is a dilation, no padding but a constant's",
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row, without large terms "
                  "that cancel",
+    "fft": "one kernel of 2 to 512 rows for one channel, stride 1, no dilation along the rows, and no sums of integers",
 }
 
 # Workspaces that the next call may use: what a thread needs is the same from call to call.
@@ -330,8 +331,15 @@ cdef class Plan:
 
     @property
     def tile(self):
-        """Results along an axis that share work, in winograd's algorithm; else 0."""
+        """The size of what shares work: a tile's results along an axis in winograd's algorithm, the rows of fft's; else 0."""
         return self.plan.edge
+
+    @property
+    def grain(self):
+        """Parts that begin at multiples of this have the bits of the whole."""
+        if self.plan.algorithm == CHOICES["fft"]:
+            return self.plan.band[1]
+        return max(1, self.plan.edge)
 
     @property
     def isa(self):

@@ -32,7 +32,7 @@ typedef struct test {
 } test;
 
 static const size_t size_of[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
-static const char *const algorithm_names[] = {"auto", "direct", "rows", "taps", "winograd", "separable"};
+static const char *const algorithm_names[] = {"auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft"};
 static const cconv_desc *current;
 static uint64_t state, seed;
 static char *arena[SLOTS];

@@ -2,7 +2,7 @@
  *
  * Proves of the core alone, without Python: for every instruction set of this CPU and every algorithm
  *     - results agree with a naive sum in long double, within 16 eps (sum |w||x| + |bias|), those of winograd
- *       within 16 eps (max |x| sum |w| + |bias|), or 24 without fused multiply-add; integers are exact where
+ *       and fft within 16 eps (max |x| sum |w| + |bias|), or 24 without fused multiply-add; integers are exact where
  *       the sums are, and else as near as that bound lets them be;
  *     - not one byte outside a buffer is touched: each lies flush against a page that may not be
  *       accessed, once after it and once before it; gaps between the elements of the output stay;
@@ -74,8 +74,15 @@ static int fit_for_winograd(const cconv_desc *d)
 {
     const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
     return d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1 && d->interleave == 1
-           && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16
+           && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && d->tile <= 4
            && ((d->dilation[1] == 1 && d->dilation[2] == 1) || d->border == CCONV_CONSTANT || whole);
+}
+
+static int fit_for_fft(const cconv_desc *d)
+{
+    return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= 512 && d->stride[1] == 1
+           && d->stride[2] == 1 && d->dilation[1] == 1 && (d->kernel[2] - 1) * d->dilation[2] <= 1024
+           && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && (d->tile == 0 || (d->tile >= 16 && d->tile >= d->kernel[1]));
 }
 
 /* What cconv_rank says, where it must say something. */
@@ -105,21 +112,24 @@ static void check(test *t)
     reference(t);
     for (i = 0; cconv_isa_list(i); i++)
         for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
-            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, packed = winograd || separable;
+            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, fft = a == CCONV_FFT;
+            const int packed = winograd || separable || fft, mixing = winograd || fft;
             const int64_t tile = d->tile;
             cconv_plan plan, alone;
             d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
             d->rank = separable ? rank_of(t) : 0;
             if (packed && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
                 if (winograd && fit_for_winograd(d)) fail("winograd does not serve");
+                if (fft && fit_for_fft(d)) fail("fft does not serve");
                 if (separable && d->rank > 0) fail("separable does not serve");
+                d->tile = tile;
                 continue;
             }
             cases++, plan = plan_of(d);
-            if (winograd) d->tile = plan.edge;      /* which what comes with the weights decides, too */
+            if (mixing) d->tile = plan.edge;      /* which what comes with the weights decides, too */
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
-            compare(t, got, (d->rank < 2 || t->exact) && !winograd ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
+            compare(t, got, (d->rank < 2 || t->exact) && !mixing ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
             d->weights = packed ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
             if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
@@ -132,11 +142,12 @@ static void check(test *t)
                 run(t, &alone, 1, last, 0, again);
                 if (memcmp(got + bytes / (size_t)batch * (size_t)last, again, bytes / (size_t)batch)) fail("other bits without the batch");
             }
-            d->algorithm = chance(2) ? CCONV_AUTO : CCONV_DIRECT, d->rank = rank_of(t), plan = plan_of(d);
+            d->algorithm = (cconv_algorithm)pick(CCONV_AUTO, CCONV_FAST), d->rank = rank_of(t), plan = plan_of(d);
             if ((int)plan.algorithm == a) {
                 cases++, run(t, &plan, 1, -1, 0, again);
                 if (memcmp(got, again, bytes)) fail("other bits with CCONV_AUTO");
-            } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)) fail("the choice");
+            } else if (plan.algorithm < CCONV_ROWS || (plan.algorithm == CCONV_WINOGRAD && d->algorithm == CCONV_DIRECT)
+                       || (plan.algorithm == CCONV_FFT && d->algorithm != CCONV_FAST)) fail("the choice");
             d->algorithm = (cconv_algorithm)a, d->tile = tile, d->rank = 0;
             if (!strcmp(d->isa, "generic")) continue;
             if (fused[a] && memcmp(kept[a], got, bytes)) fail("other bits than with the other instruction set");
@@ -286,6 +297,7 @@ static test low_rank(void)
     const int wide = chance(8);
     t.products = chance(3) ? (int)pick(2, 3) : 1;
     if (chance(6)) t.d.interleave = 3;
+    if (chance(4)) t.d.tile = 16 << pick(0, 3);
     if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
     window(&t, 1, pick(1, chance(3) ? 21 : 9), chance(3) ? 2 : 1, chance(3) ? 2 : 1, 12);
     window(&t, 2, pick(1, chance(3) ? 35 : 9), chance(3) ? pick(2, 3) : 1, chance(3) ? pick(2, 3) : 1, 12);
@@ -412,6 +424,7 @@ static int digest(const char *isa)
             if (a == CCONV_WINOGRAD && !fit_for_winograd(&t.d)) continue;
             t.d.rank = a == CCONV_SEPARABLE ? rank_of(&t) : 0;
             if (a == CCONV_SEPARABLE && !t.d.rank) continue;
+            if (a == CCONV_FFT && !fit_for_fft(&t.d)) continue;
             const cconv_plan plan = plan_of(&t.d);
             run(&t, &plan, i & 1, -1, 0, got);
             *h = digested(*h ? *h : UINT64_C(0xcbf29ce484222325), got, (size_t)count_of(&t.y) * size_of[t.y.type]);

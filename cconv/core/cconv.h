@@ -64,11 +64,13 @@ typedef enum cconv_weights {
 } cconv_weights;
 
 typedef enum cconv_algorithm {
-    CCONV_AUTO,             /* the fastest */
+    CCONV_AUTO,             /* the fastest; pictures like CCONV_DIRECT, layers also by winograd */
     CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
+    CCONV_FAST,             /* the fastest; pictures may go by fft, and by products that cancel */
     CCONV_ROWS, CCONV_TAPS,
     CCONV_WINOGRAD,         /* 3x3, stride 1, floats; weights that are packed */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
+    CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_ALGORITHMS
 } cconv_algorithm;
 
@@ -90,7 +92,7 @@ typedef struct cconv_desc {
     cconv_algorithm algorithm;
     cconv_weights weights;
     int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE */
-    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; 0: whichever is faster */
+    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
 

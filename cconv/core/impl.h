@@ -109,6 +109,11 @@ typedef struct cconv_winograd_kernels {
     cconv_filter_kernel *filter;
 } cconv_winograd_kernels;
 
+/* fft.inc.h says what these do. */
+typedef void cconv_transform_kernel(void *re, void *im, ptrdiff_t pitch, int64_t length, int64_t n, const void *roots);
+typedef void cconv_frequencies_kernel(void *re, void *im, ptrdiff_t pitch, int64_t length, int64_t n, int64_t taps, ptrdiff_t step,
+                                      const void *w);
+
 enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors (rows: 1, 2); 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
@@ -122,6 +127,8 @@ typedef struct cconv_type_kernels {
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
     cconv_winograd_kernels winograd[2];                     /* for tiles of 2x2 and of 4x4 outputs */
+    cconv_transform_kernel *to_frequencies, *from_frequencies;
+    cconv_frequencies_kernel *multiply_frequencies;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;
@@ -243,7 +250,21 @@ CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const cha
 /* plan.c: a plan for a part of a task: not to be shared by workers. */
 CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc);
 
-/* separable.c: whether it can serve, which is where it is faster; the rest of a plan; the same three. */
+/* The convolution of a task's outputs by `rows`, on its own: one kernel, whose weights lie in order in the type of the sums. */
+CCONV_HIDDEN cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task);
+
+/* fft.c: whether it can serve, what it takes for a vector of outputs; the rest of a plan; the same three as below. */
+CCONV_HIDDEN int cconv_fft_serves(const cconv_plan *plan);
+CCONV_HIDDEN double cconv_fft_cost(const cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_fft_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_fft_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                               char *output);
+
+/* separable.c: whether it can serve, which is where it is faster; what it or `rows` takes for a vector of outputs; the rest of
+ * a plan; the same three. */
+CCONV_HIDDEN double cconv_separable_cost(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_separable_serves(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_separable_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_separable_tables(const cconv_plan *plan, char *work);

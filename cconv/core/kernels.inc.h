@@ -313,6 +313,7 @@ static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const voi
 
 #include "ends.inc.h"
 #include "winograd.inc.h"
+#include "fft.inc.h"
 
 static const cconv_type_kernels NAME(kernels) = {
     LANES,
@@ -342,6 +343,9 @@ static const cconv_type_kernels NAME(kernels) = {
     NAME(within),
     {{NAME(deal_2), NAME(forward_2), NAME(inverse_2), NAME(filter_2)},
      {NAME(deal_4), NAME(forward_4), NAME(inverse_4), NAME(filter_4)}},
+    NAME(to_frequencies),
+    NAME(from_frequencies),
+    NAME(multiply_frequencies),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
      sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},

@@ -19,7 +19,7 @@ static cconv_status check(cconv_plan *plan)
     if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
     if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
     if ((unsigned)d->algorithm >= CCONV_ALGORITHMS || (unsigned)d->weights > CCONV_WEIGHTS_EITHER) return CCONV_ERROR_ALGORITHM;
-    if ((d->tile && d->tile != 2 && d->tile != 4) || d->rank < 0) return CCONV_ERROR_ALGORITHM;
+    if ((d->tile && d->tile != 2 && d->tile != 4 && (d->tile < 16 || d->tile > 1024 || d->tile & (d->tile - 1))) || d->rank < 0) return CCONV_ERROR_ALGORITHM;
     if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1
         || d->out_channels > LARGEST || d->interleave < 1 || !(d->low <= d->high))
         return CCONV_ERROR_SIZE;
@@ -51,12 +51,34 @@ static cconv_status check(cconv_plan *plan)
  * block of taps costs `rows` a pass over its sums. */
 static cconv_algorithm choose(const cconv_plan *plan)
 {
-    if (plan->desc.algorithm > CCONV_DIRECT) return plan->desc.algorithm;
-    if (plan->desc.algorithm == CCONV_AUTO && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
+    const cconv_algorithm wanted = plan->desc.algorithm;
+    if (wanted >= CCONV_ROWS) return wanted;
+    if (wanted != CCONV_DIRECT && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
+    if (wanted == CCONV_FAST && cconv_fft_serves(plan) && cconv_fft_cost(plan) < cconv_separable_cost(plan)) return CCONV_FFT;
     if (cconv_separable_serves(plan)) return CCONV_SEPARABLE;
     if (plan->outputs >= 4) return CCONV_TAPS;
     if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
     return plan->outputs > 1 && plan->taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS;
+}
+
+/* What an algorithm does. */
+typedef struct way {
+    cconv_status (*lay_out)(cconv_plan *plan);
+    void (*tables)(const cconv_plan *plan, char *work);
+    int (*pack)(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+    int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+               char *output);
+} way;
+
+static const way *way_of(const cconv_plan *plan)
+{
+    static const way rows = {cconv_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
+    static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
+    static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
+    static const way fft = {cconv_fft_lay_out, cconv_fft_tables, cconv_fft_pack, cconv_fft_run};
+    static const way separable = {cconv_separable_lay_out, cconv_separable_tables, cconv_separable_pack, cconv_separable_run};
+    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft};
+    return ways[plan->algorithm];
 }
 
 static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
@@ -76,33 +98,36 @@ static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
     plan->algorithm = choose(plan);
-    return plan->algorithm == CCONV_WINOGRAD ? cconv_winograd_lay_out(plan)
-           : plan->algorithm == CCONV_SEPARABLE ? cconv_separable_lay_out(plan) : cconv_lay_out(plan);
+    return way_of(plan)->lay_out(plan);
 }
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 0); }
 cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 1); }
 
+cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *k = plan->desc.kernel;
+    cconv_desc d = plan->desc;
+    int a;
+    d.algorithm = CCONV_ROWS;
+    d.weights = CCONV_WEIGHTS_PLAIN;
+    d.weight_type = d.compute;
+    d.rank = 0;
+    d.batch = 1;
+    d.weight_stride[4] = size;
+    d.weight_stride[3] = k[2] * size;
+    d.weight_stride[2] = k[1] * d.weight_stride[3];
+    d.weight_stride[0] = d.weight_stride[1] = plan->kernel * size;
+    for (a = 0; a < 3; a++) {
+        const int64_t count = a == 0 ? 1 : task->size[a], first = a == 0 ? task->od : task->first[a];
+        d.before[a] -= first * d.stride[a];
+        d.after[a] = (count - 1) * d.stride[a] + (k[a] - 1) * d.dilation[a] + 1 - d.before[a] - d.input[a];
+    }
+    return d;
+}
+
 /* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
 static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 63) & ~(uintptr_t)63); }
-
-/* What an algorithm does. */
-typedef struct way {
-    void (*tables)(const cconv_plan *plan, char *work);
-    int (*pack)(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
-    int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-               char *output);
-} way;
-
-static const way *way_of(const cconv_plan *plan)
-{
-    static const way rows = {cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
-    static const way taps = {cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
-    static const way winograd = {cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
-    static const way separable = {cconv_separable_tables, cconv_separable_pack, cconv_separable_run};
-    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, &rows, &taps, &winograd, &separable};
-    return ways[plan->algorithm];
-}
 
 cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed)
 {

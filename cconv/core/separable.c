@@ -185,6 +185,12 @@ int cconv_rank(const cconv_desc *desc, const void *weights)
     return most_products > 0 && factor(desc, (const char *)weights, most_products, &p) ? p.rank : 0;
 }
 
+double cconv_separable_cost(const cconv_plan *plan)
+{
+    const double column = (double)(plan->desc.kernel[0] * plan->desc.kernel[1]), row = (double)plan->desc.kernel[2];
+    return cconv_separable_serves(plan) ? cost_of((int)plan->desc.rank, column, row) : direct_cost(column, row);
+}
+
 int cconv_separable_serves(const cconv_plan *plan) { return plan->desc.rank > 0 && plan->desc.rank <= MOST_RANK && fits(&plan->desc); }
 
 /* Of the whole kernel, and of the products: where each lies among the packed weights, in values. */
@@ -228,26 +234,14 @@ enum { COLUMNS, ROWS, WHOLE_KERNEL };
 static cconv_status part_of(const cconv_plan *plan, const cconv_task *task, int which, cconv_plan *part)
 {
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *k = plan->desc.kernel;
-    const int64_t taps = which == COLUMNS ? k[0] * k[1] : which == ROWS ? k[2] : plan->kernel;
     const int64_t between = (task->size[2] - 1) * plan->desc.stride[2] + (k[2] - 1) * plan->desc.dilation[2] + 1;
-    cconv_desc d = plan->desc;
+    cconv_desc d = cconv_part_desc(plan, task);
     int a;
-    d.algorithm = CCONV_ROWS;
-    d.weights = CCONV_WEIGHTS_PLAIN;
-    d.weight_type = d.compute;
-    d.rank = 0;
-    d.batch = 1;
-    d.weight_stride[4] = size;
-    d.weight_stride[3] = (which == WHOLE_KERNEL ? k[2] : 1) * size;
-    d.weight_stride[2] = k[1] * d.weight_stride[3];
-    d.weight_stride[0] = d.weight_stride[1] = taps * size;
-    for (a = 0; a < 3; a++) {
-        const int64_t count = a == 0 ? 1 : task->size[a], first = a == 0 ? task->od : task->first[a];
-        d.before[a] -= first * d.stride[a];
-        d.after[a] = (count - 1) * d.stride[a] + (k[a] - 1) * d.dilation[a] + 1 - d.before[a] - d.input[a];
-    }
     if (which == COLUMNS) {
         d.kernel[2] = d.stride[2] = 1;
+        d.weight_stride[3] = size;
+        d.weight_stride[2] = k[1] * size;
+        d.weight_stride[0] = d.weight_stride[1] = k[0] * k[1] * size;
         d.dilation[2] = d.interleave;
         d.out_channels = plan->desc.rank;
         d.output_type = d.compute;
@@ -259,6 +253,7 @@ static cconv_status part_of(const cconv_plan *plan, const cconv_task *task, int 
         d.output_stride[1] = plan->plane * size;
     } else if (which == ROWS) {
         d.in_channels = plan->desc.rank;
+        d.weight_stride[1] = k[2] * size;
         d.input_type = d.compute;
         d.interleave = 1;
         d.input[0] = 1;

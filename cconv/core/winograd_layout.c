@@ -16,7 +16,7 @@ enum {
     OUTPUTS_SHARED = 64,                /* that are worth another transform of the input, for several workers */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
-    LEAST_CHANNELS = 16,                /* input and output, where it may be chosen */
+    LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it */
 };
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
@@ -82,7 +82,7 @@ int cconv_winograd_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1
-                    && d->interleave == 1 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
+                    && d->interleave == 1 && d->tile <= 4 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
                     && d->weight_type >= CCONV_F16 && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
     for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
     return serves;
@@ -126,7 +126,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const int64_t lanes = cconv_of_type(plan)->lanes;
     const double weights = KERNEL * (double)plan->channels * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
-    if (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS) return 0;
+    if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
     return cost_of(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
 }
 
