@@ -71,15 +71,16 @@ class EngineJob:
         self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
         whole = self.readable and self.direct
         self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
-        self.algorithm, self.tile, self.grain = job.algorithm, 0, 1
+        self.algorithm, self.tile = job.algorithm, 0
+        self.steps: tuple[int, int] | None = None
         if not whole:  # the parts go the way that the whole would, so that they have the same bits
             x, y = (np.broadcast_to(np.zeros((), job.compute), a.shape) for a in (job.x, job.y))
             plan = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride)))
-            self.algorithm, self.tile, self.grain = plan.algorithm, plan.tile, plan.grain
+            self.algorithm, self.tile, self.steps = plan.algorithm, plan.tile, plan.steps
 
     def parts(self) -> Iterator[Part]:
         """The job in parts, for each of which one `plan` is made."""
-        return parts_of(self.job, self.readable, self.direct, self.grain)
+        return parts_of(self.job, self.readable, self.direct, self.steps)
 
     def plan(self, part: Part) -> engine.Plan:
         """The plan of a part, for x and y as the engine can use them."""

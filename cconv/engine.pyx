@@ -335,11 +335,14 @@ cdef class Plan:
         return self.plan.edge
 
     @property
-    def grain(self):
-        """Parts that begin at multiples of this have the bits of the whole."""
+    def steps(self):
+        """Results along H and W: where parts begin at multiples of these, they have the bits of the whole; None: anywhere."""
+        cdef cconv_desc *d = &self.plan.desc
         if self.plan.algorithm == CHOICES["fft"]:
-            return self.plan.band[1]
-        return max(1, self.plan.edge)
+            return self.plan.band[1], self.plan.band[2]
+        if self.plan.algorithm == CHOICES["winograd"]:
+            return self.plan.edge * d.dilation[1], self.plan.edge * d.dilation[2]
+        return None
 
     @property
     def isa(self):

@@ -52,23 +52,23 @@ class Part(NamedTuple):
     start: tuple[int, ...]  # a position for each spatial axis
 
 
-def parts_of(job: Job, readable: bool, direct: bool, grain: int = 1) -> Iterator[Part]:
+def parts_of(job: Job, readable: bool, direct: bool, steps: tuple[int, int] | None = None) -> Iterator[Part]:
     """The job in parts for which about CHUNK values are converted: x unless readable, y unless direct.
 
-    Parts begin at multiples of `grain` times the dilation.
+    Parts begin at multiples of the steps along H and W.
     """
     sizes = job.y.shape[2:]
     if readable and direct or job.y.size == 0:
         x = job.x if readable else job.x.astype(job.compute)
         yield Part(x, job.y, job.geometry, (0,) * len(sizes))
         return
-    box = _box(job, readable, grain)
+    box = _box(job, readable, steps)
     samples = max(1, CHUNK // max(1, job.x[:1].size, job.y[:1].size)) if box == sizes else 1
     starts = itertools.product(*(range(0, size, step) for size, step in zip(sizes, box, strict=True)))
     for n, start in itertools.product(range(0, len(job.x), samples), starts):
         cut = tuple(slice(first, first + step) for first, step in zip(start, box, strict=True))
         part = Part(job.x[n : n + samples], job.y[(slice(n, n + samples), slice(None), *cut)], job.geometry, start)
-        yield part if readable else _converted(part, job, grain > 1)
+        yield part if readable else _converted(part, job, steps is not None)
 
 
 def spans(
@@ -78,10 +78,10 @@ def spans(
     return tuple((m - 1) * s + (k - 1) * d + 1 for m, k, s, d in zip(sizes, kernel, stride, dilation, strict=True))
 
 
-def _box(job: Job, readable: bool, grain: int) -> tuple[int, ...]:
+def _box(job: Job, readable: bool, along: tuple[int, int] | None) -> tuple[int, ...]:
     """The sizes of a part: whole rows as long as they fit, then what converts least in all."""
     sizes, kernel = job.y.shape[2:], job.w.shape[2:]
-    steps = tuple(grain * d if grain > 1 else 1 for d in job.geometry.dilation)
+    steps = (1,) * len(sizes) if along is None else ((1,) * len(sizes) + along)[-len(sizes) :]
     left = max(1, CHUNK // max(1, len(job.w)))
     box: tuple[int, ...] = ()
     for size, step in zip(reversed(sizes), reversed(steps), strict=True):

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * fft: one large kernel over a picture.  Along the columns by the fast Fourier transform (Cooley and Tukey 1965), in
- * tiles that overlap (overlap-save); along the rows as they are: for each frequency of a column, the rows of the
- * kernel are KW complex taps.  No picture is ever turned, and all lanes of all vectors are used; up to kernels of
- * about 100 columns that beats a transform along both axes, whose rows must be turned and which multiplies less.
+ * tiles that overlap (overlap-save).  Along the rows, for each frequency of a column, as they are: KW complex taps, which
+ * use all lanes of all vectors and turn nothing; from about 50 columns up by a second transform, for which some rows at a
+ * time are turned into columns.
  *
  * Two tiles, one above the other, are the real and the imaginary part of one transform: the kernel is real, so they
- * do not mix but for rounding.  Each has `edge` rows, of which edge - KH + 1 are results.
+ * do not mix but for rounding.  Each has `edge` rows, of which edge - KH + 1 are results, and `wide` columns, if rows are
+ * transformed, else 0.
  *
  * A task whose values are not all finite, or so large that sums might not be, goes by `rows`, and so does everything
  * where a weight is.  The packed weights: whether one is; themselves; the roots of unity; the kernel's transform; and
@@ -20,18 +21,37 @@
 enum {
     SHORTEST = 16, LONGEST = 1024,      /* tiles */
     TILE_VALUES = 1 << 16,              /* of a tile with its columns, so that two stay in an L2 cache */
+    MOST_VALUES = 1 << 18,              /* where rows are transformed, too */
     LEAST_COLUMNS = 64,
     MOST_REACH = 1 << 10                /* of a row of the kernel */
 };
 
 static double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
 
-/* What a vector of outputs takes in multiplications, with tiles of that length: measured. */
-static double cost_of(const cconv_plan *plan, int64_t length)
+/* What a vector of outputs takes in multiplications, with tiles of that length and width: measured. */
+static double cost_of(const cconv_plan *plan, int64_t length, int64_t wide)
 {
-    const double height = (double)plan->desc.kernel[1], width = (double)plan->desc.kernel[2], n = (double)length;
+    const double rows = (double)length / (double)(length - plan->desc.kernel[1] + 1);
+    const double columns = (double)(2.4 * (double)plan->desc.kernel[2] + 12), reach = (double)((plan->desc.kernel[2] - 1) * plan->desc.dilation[2]);
+    if (wide == 0) return rows * (columns + 3.5 * log2((double)length));
+    return rows * (double)wide / ((double)wide - reach) * (3.5 * log2((double)length) + 3.5 * log2((double)wide) + 40);
+}
+
+/* Of what width tiles of that length are, best: a function of the kernel. */
+static int64_t best_wide(const cconv_plan *plan, int64_t length)
+{
+    const int64_t reach = (plan->desc.kernel[2] - 1) * plan->desc.dilation[2];
+    int64_t wide, best = 0;
+    for (wide = LEAST_COLUMNS; wide <= LONGEST; wide *= 2)
+        if (wide > reach && length * wide <= MOST_VALUES && cost_of(plan, length, wide) < cost_of(plan, length, best)) best = wide;
+    return best;
+}
+
+static double whole_cost(const cconv_plan *plan, int64_t length)
+{
+    const int64_t wide = best_wide(plan, length);
     const double vectors = (double)plan->output[1] * (double)plan->output[2] / (plan->desc.compute == CCONV_F32 ? 16 : 8);
-    return n / (n - height + 1) * (2.4 * width + 3.5 * log2(n) + 12) + 15 * n * width / vectors;
+    return cost_of(plan, length, wide) + (double)length * (double)(wide ? 2 * wide : plan->desc.kernel[2]) * 15 / vectors;
 }
 
 static int64_t best_length(const cconv_plan *plan)
@@ -39,7 +59,7 @@ static int64_t best_length(const cconv_plan *plan)
     int64_t length, best = 0;
     if (plan->desc.tile >= SHORTEST) return plan->desc.tile;
     for (length = SHORTEST; length <= LONGEST; length *= 2)
-        if (length >= plan->desc.kernel[1] && (!best || cost_of(plan, length) < cost_of(plan, best))) best = length;
+        if (length >= plan->desc.kernel[1] && (!best || whole_cost(plan, length) < whole_cost(plan, best))) best = length;
     return best;
 }
 
@@ -52,12 +72,13 @@ int cconv_fft_serves(const cconv_plan *plan)
            && (d->tile == 0 || (d->tile >= SHORTEST && d->tile >= d->kernel[1]));
 }
 
-double cconv_fft_cost(const cconv_plan *plan) { return cost_of(plan, best_length(plan)); }
+double cconv_fft_cost(const cconv_plan *plan) { return whole_cost(plan, best_length(plan)); }
 
 /* Where the parts of the packed weights begin, in values; the first has a line to itself. */
 static int64_t weights_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }
 static int64_t roots_at(const cconv_plan *plan) { return weights_at(plan) + plan->kernel; }
-static int64_t taps_at(const cconv_plan *plan) { return roots_at(plan) + 2 * plan->edge; }
+static int64_t taps_at(const cconv_plan *plan) { return up(roots_at(plan) + 2 * (plan->edge + plan->wide), 16); }
+static int64_t taps_of(const cconv_plan *plan) { return plan->wide ? 2 * plan->wide : 3 * plan->desc.kernel[2]; }      /* a frequency */
 
 cconv_status cconv_fft_lay_out(cconv_plan *plan)
 {
@@ -70,8 +91,10 @@ cconv_status cconv_fft_lay_out(cconv_plan *plan)
     rows = 2 * (plan->edge - d->kernel[1] + 1);
     plan->reach[1] = d->kernel[1] - 1;
     plan->reach[2] = (d->kernel[2] - 1) * d->dilation[2];
+    plan->wide = best_wide(plan, plan->edge);
     columns = most(LEAST_COLUMNS, TILE_VALUES * 4 / size / plan->edge - plan->reach[2]);
-    columns = up(parts(plan->output[2], parts(plan->output[2], columns)), up(d->interleave, 1));
+    columns = up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave);
+    if (plan->wide) columns = (plan->wide - plan->reach[2]) / d->interleave * d->interleave;
     for (a = 0; a < 3; a++) plan->phases[a] = plan->cycle[a] = 1;
     plan->apart[0] = 1;
     plan->band[0] = 1;
@@ -81,14 +104,15 @@ cconv_status cconv_fft_lay_out(cconv_plan *plan)
     plan->out_blocks = plan->group_block = 1;
     plan->tasks = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
     plan->packs = plan->prepacked = 1;
-    plan->row_pitch = up(columns + plan->reach[2] + 64, 32) + 16;       /* an odd number of lines apart */
+    plan->row_pitch = up(most(columns + plan->reach[2], plan->wide) + 64, 32) + 16;       /* an odd number of lines apart */
     plan->plane = plan->edge * plan->row_pitch;
-    plan->packed_bytes = (size_t)(up((taps_at(plan) + 3 * plan->edge * d->kernel[2]) * size, 64)
-                                  + 16 * plan->edge * (1 + up(d->kernel[2], MAX_VECTOR)) + 64 + SLACK);
+    plan->packed_bytes = (size_t)(up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64) + 64 + SLACK
+                                  + 16 * (plan->edge + plan->wide + plan->edge * up(d->kernel[2], MAX_VECTOR) + plan->wide * MAX_VECTOR));
     cconv_note_weights(plan);
     plan->planes_at = 0;
     plan->panel_at = (size_t)up((plan->plane + SLACK) * size, 64);
-    plan->workspace_bytes = 2 * plan->panel_at + 64;
+    plan->turned_at = 2 * plan->panel_at;
+    plan->workspace_bytes = plan->turned_at + (size_t)(2 * plan->wide * MAX_VECTOR * size) + 64;
     for (a = 0; a < 4; a++) {           /* in case a task goes by rows: of two heights and two widths */
         cconv_task task = {0};
         cconv_desc part_desc;
@@ -124,31 +148,81 @@ static void write_roots(int64_t edge, double *to)
             }
 }
 
-/* The kernel's columns are transformed in double, and conjugated: correlation, not convolution. */
+/* The kernel's rows of some frequencies of a column: transformed too, and written as `by_transforms` reads them. */
+static void transform_rows(const cconv_plan *plan, const double *re, const double *im, int64_t pitch, const double *roots, double *turned,
+                           char *packed)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t lanes = cconv_of_type(plan)->lanes, wide = plan->wide;
+    const double scale = 1 / ((double)plan->edge * (double)wide);
+    double *turned_i = turned + wide * MAX_VECTOR;
+    int64_t f, t, i, at = taps_at(plan);
+    for (f = 0; f < plan->edge; f += lanes) {
+        memset(turned, 0, (size_t)(2 * wide * MAX_VECTOR) * sizeof *turned);
+        for (t = 0; t < d->kernel[2]; t++)
+            for (i = 0; i < lanes; i++) {
+                turned[t * d->dilation[2] * MAX_VECTOR + i] = re[(f + i) * pitch + t];
+                turned_i[t * d->dilation[2] * MAX_VECTOR + i] = im[(f + i) * pitch + t];
+            }
+        plan->kernels->f64->to_frequencies(turned, turned_i, MAX_VECTOR, wide, lanes, roots);
+        for (t = 0; t < wide; t++)
+            for (i = 0; i < lanes; i++, at++) {
+                put(plan, packed, at, turned[t * MAX_VECTOR + i] * scale);
+                put(plan, packed, at + wide * lanes, -turned_i[t * MAX_VECTOR + i] * scale);
+            }
+        at += wide * lanes;
+    }
+}
+
+/* The kernel is transformed in double, and conjugated: correlation, not convolution. */
 int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan), *f64 = plan->kernels->f64;
     const int64_t size = (int64_t)cconv_type_size(d->compute), width = d->kernel[2], pitch = up(width, MAX_VECTOR);
     char *same = packed + weights_at(plan) * size;
-    double *roots = (double *)(void *)(packed + up((taps_at(plan) + 3 * plan->edge * width) * size, 64));
-    double *re = roots + 2 * plan->edge, *im = re + plan->edge * pitch;
+    double *roots = (double *)(void *)(packed + up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64));
+    double *re = roots + 2 * (plan->edge + plan->wide), *im = re + plan->edge * pitch, *turned = im + plan->edge * pitch;
     int64_t at = taps_at(plan), f, t, i;
     (void)index;
     cconv_read_taps(plan, weight, 0, plan->kernel, same);
     packed[0] = (char)!kernels->within(same, plan->kernel, limit_of(plan));
     write_roots(plan->edge, roots);
-    for (i = 0; i < 2 * plan->edge; i++) put(plan, packed, roots_at(plan) + i, roots[i]);
+    if (plan->wide) write_roots(plan->wide, roots + 2 * plan->edge);
+    for (i = 0; i < 2 * (plan->edge + plan->wide); i++) put(plan, packed, roots_at(plan) + i, roots[i]);
     memset(re, 0, (size_t)(2 * plan->edge * pitch) * sizeof *re);
     for (i = 0; i < d->kernel[1]; i++) f64->load[d->compute](same + i * width * size, 0, (ptrdiff_t)size, re + i * pitch, 0, 1, width);
     f64->to_frequencies(re, im, (ptrdiff_t)pitch, plan->edge, width, roots);
-    for (f = 0; f < plan->edge; f++)
+    if (plan->wide) transform_rows(plan, re, im, pitch, roots + 2 * plan->edge, turned, packed);
+    for (f = 0; f < plan->edge && !plan->wide; f++)
         for (t = 0; t < width; t++) {
             put(plan, packed, at++, re[f * pitch + t] / (double)plan->edge);
             put(plan, packed, at++, -im[f * pitch + t] / (double)plan->edge);
             put(plan, packed, at++, im[f * pitch + t] / (double)plan->edge);
         }
     return !plan->must_be_finite || kernels->within(same, plan->kernel, INFINITY);
+}
+
+/* The rows of all frequencies of a column, by transforms along them: a vector of rows at a time. */
+static void by_transforms(const cconv_plan *plan, char *const part[2], int64_t columns, const char *weights, char *work)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, wide = plan->wide;
+    const char *roots = weights + (roots_at(plan) + 2 * plan->edge) * size, *taps = weights + taps_at(plan) * size;
+    char *turned[2];
+    int64_t f;
+    int i;
+    turned[0] = work + plan->turned_at;
+    turned[1] = turned[0] + wide * lanes * size;
+    for (f = 0; f < plan->edge; f += lanes, taps += 2 * wide * lanes * size) {
+        for (i = 0; i < 2; i++)
+            kernels->turn(part[i] + f * plan->row_pitch * size, (ptrdiff_t)plan->row_pitch, lanes, wide, turned[i], (ptrdiff_t)lanes);
+        kernels->to_frequencies(turned[0], turned[1], (ptrdiff_t)lanes, wide, lanes, roots);
+        kernels->multiply_each(turned[0], turned[1], wide * lanes, taps);
+        kernels->from_frequencies(turned[0], turned[1], (ptrdiff_t)lanes, wide, lanes, roots);
+        for (i = 0; i < 2; i++)
+            kernels->turn(turned[i], (ptrdiff_t)lanes, columns, lanes, part[i] + f * plan->row_pitch * size, (ptrdiff_t)plan->row_pitch);
+    }
 }
 
 void cconv_fft_tables(const cconv_plan *plan, char *work)
@@ -206,9 +280,10 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
                && cconv_run(&local, 0, local.tasks, input + task.n * d->input_stride[0], weights + weights_at(plan) * size, bias,
                             output + cconv_output_at(plan, &task), work) == CCONV_OK;
     }
-    kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, seen, weights + roots_at(plan) * size);
-    kernels->multiply_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], d->kernel[2], (ptrdiff_t)d->dilation[2],
-                                  weights + taps_at(plan) * size);
+    kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen, weights + roots_at(plan) * size);
+    if (plan->wide) by_transforms(plan, part, task.size[2], weights, work);
+    else kernels->multiply_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], d->kernel[2], (ptrdiff_t)d->dilation[2],
+                                       weights + taps_at(plan) * size);
     if (bias && d->divisor == 1) add_to_all(plan, part, bias, task.size[2]);
     kernels->from_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], weights + roots_at(plan) * size);
     for (half = 0; half < 2; half++) {

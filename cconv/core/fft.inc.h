@@ -158,3 +158,17 @@ static void NAME(multiply_frequencies)(void *re_, void *im_, ptrdiff_t pitch, in
         for (; j < n; j += LANES) NAME(frequency)(1, re + j, im + j, taps, step, w);
     }
 }
+
+/* n values, each with a factor of its own: the real parts of all, then the imaginary ones. */
+static void NAME(multiply_each)(void *re_, void *im_, int64_t n, const void *w_)
+{
+    T *re = (T *)re_, *im = (T *)im_;
+    const T *w = (const T *)w_, *w_i = w + n;
+    const V minus = SET1(-1), nothing = ZERO();
+    int64_t j;
+    for (j = 0; j < n; j += LANES) {
+        const V x = LOAD(re + j), y = LOAD(im + j), u = LOAD(w + j), v = LOAD(w_i + j);
+        STORE(re + j, FMA(FMA(minus, v, nothing), y, FMA(u, x, nothing)));
+        STORE(im + j, FMA(v, x, FMA(u, y, nothing)));
+    }
+}

@@ -114,6 +114,8 @@ typedef void cconv_transform_kernel(void *re, void *im, ptrdiff_t pitch, int64_t
 typedef void cconv_frequencies_kernel(void *re, void *im, ptrdiff_t pitch, int64_t length, int64_t n, int64_t taps, ptrdiff_t step,
                                       const void *w);
 
+typedef void cconv_each_kernel(void *re, void *im, int64_t n, const void *w);
+
 enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors (rows: 1, 2); 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
@@ -129,6 +131,7 @@ typedef struct cconv_type_kernels {
     cconv_winograd_kernels winograd[2];                     /* for tiles of 2x2 and of 4x4 outputs */
     cconv_transform_kernel *to_frequencies, *from_frequencies;
     cconv_frequencies_kernel *multiply_frequencies;
+    cconv_each_kernel *multiply_each;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;

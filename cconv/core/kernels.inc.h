@@ -346,6 +346,7 @@ static const cconv_type_kernels NAME(kernels) = {
     NAME(to_frequencies),
     NAME(from_frequencies),
     NAME(multiply_frequencies),
+    NAME(multiply_each),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
      sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},
