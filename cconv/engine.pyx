@@ -53,7 +53,7 @@ cdef extern from "core/cconv.h":
         int64_t bands[3]
         int64_t tasks, packs
         int prepacked
-        int64_t edge
+        int64_t edge, wide
         size_t packed_bytes, workspace_bytes
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
@@ -333,6 +333,11 @@ cdef class Plan:
     def tile(self):
         """The size of what shares work: a tile's results along an axis in winograd's algorithm, the rows of fft's; else 0."""
         return self.plan.edge
+
+    @property
+    def wide(self):
+        """The columns of a tile of fft's, where rows are transformed, too; else 0."""
+        return self.plan.wide
 
     @property
     def steps(self):

@@ -2,7 +2,7 @@
  *
  * fft: one large kernel over a picture.  Along the columns by the fast Fourier transform (Cooley and Tukey 1965), in
  * tiles that overlap (overlap-save).  Along the rows, for each frequency of a column, as they are: KW complex taps, which
- * use all lanes of all vectors and turn nothing; from about 50 columns up by a second transform, for which some rows at a
+ * use all lanes of all vectors and turn nothing; from about 20 columns up by a second transform, for which some rows at a
  * time are turned into columns.
  *
  * Two tiles, one above the other, are the real and the imaginary part of one transform: the kernel is real, so they
@@ -22,6 +22,7 @@ enum {
     SHORTEST = 16, LONGEST = 1024,      /* tiles */
     TILE_VALUES = 1 << 16,              /* of a tile with its columns, so that two stay in an L2 cache */
     MOST_VALUES = 1 << 18,              /* where rows are transformed, too */
+    NEAR_VALUES = 1 << 16,              /* of which two parts are still near */
     LEAST_COLUMNS = 64,
     MOST_REACH = 1 << 10                /* of a row of the kernel */
 };
@@ -31,10 +32,11 @@ static double limit_of(const cconv_plan *plan) { return plan->desc.compute == CC
 /* What a vector of outputs takes in multiplications, with tiles of that length and width: measured. */
 static double cost_of(const cconv_plan *plan, int64_t length, int64_t wide)
 {
-    const double rows = (double)length / (double)(length - plan->desc.kernel[1] + 1);
-    const double columns = (double)(2.4 * (double)plan->desc.kernel[2] + 12), reach = (double)((plan->desc.kernel[2] - 1) * plan->desc.dilation[2]);
-    if (wide == 0) return rows * (columns + 3.5 * log2((double)length));
-    return rows * (double)wide / ((double)wide - reach) * (3.5 * log2((double)length) + 3.5 * log2((double)wide) + 40);
+    const double reach = (double)((plan->desc.kernel[2] - 1) * plan->desc.dilation[2]);
+    const double rows = (double)length / (double)(length - plan->desc.kernel[1] + 1), columns = (double)wide / ((double)wide - reach);
+    const double each = length * wide > NEAR_VALUES ? 150 : 120;
+    if (wide == 0) return rows * (3.5 * log2((double)length) + 4.4 * (double)plan->desc.kernel[2] + (length > 256 ? 125 : 75));
+    return rows * columns * (3.5 * log2((double)(length * wide)) + each);
 }
 
 /* Of what width tiles of that length are, best: a function of the kernel. */
@@ -47,11 +49,15 @@ static int64_t best_wide(const cconv_plan *plan, int64_t length)
     return best;
 }
 
+/* The same for all of the picture: tiles that lie beyond it in part, and the kernel's own transform. */
 static double whole_cost(const cconv_plan *plan, int64_t length)
 {
     const int64_t wide = best_wide(plan, length);
-    const double vectors = (double)plan->output[1] * (double)plan->output[2] / (plan->desc.compute == CCONV_F32 ? 16 : 8);
-    return cost_of(plan, length, wide) + (double)length * (double)(wide ? 2 * wide : plan->desc.kernel[2]) * 15 / vectors;
+    const int64_t rows = 2 * (length - plan->desc.kernel[1] + 1), columns = wide - (plan->desc.kernel[2] - 1) * plan->desc.dilation[2];
+    const double height = (double)plan->output[1], width = (double)plan->output[2];
+    const double vectors = height * width / (plan->desc.compute == CCONV_F32 ? 16 : 8);
+    const double whole = (double)up(plan->output[1], rows) / height * (wide ? (double)up(plan->output[2], columns) / width : 1);
+    return whole * cost_of(plan, length, wide) + (double)length * (double)(wide ? 2 * wide : plan->desc.kernel[2]) * 15 / vectors;
 }
 
 static int64_t best_length(const cconv_plan *plan)
