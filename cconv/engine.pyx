@@ -70,7 +70,7 @@ cdef extern from "core/cconv.h":
 TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
-cdef tuple ALGORITHMS = ("auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft")
+cdef tuple ALGORITHMS = ("auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box")
 cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
@@ -78,6 +78,7 @@ WANTED = {
     "winograd": "float arrays, a 3x3 kernel, stride 1 and, where there is a dilation, no padding but a constant's",
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row, without large terms "
                  "that cancel",
+    "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
     "fft": "one kernel of 2 to 512 rows for one channel, stride 1, no dilation along the rows, and no sums of integers",
 }
 

@@ -125,7 +125,8 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",
         "rows": "few output channels: output rows share each value that is loaded",
-        "winograd": "36 multiplications instead of 144 for each 4x4 results",
+        "winograd": f"{(plan.tile + 2) ** 2} multiplications instead of {9 * plan.tile**2} for each {plan.tile}x{plan.tile} results",
+        "box": f"all of the kernel is the same: sums of 2, 4, 8 ... neighbours instead of {taps} taps",
         "fft": f"transforms of {plan.tile} x {plan.wide} values instead of {taps} taps" if plan.wide
                else f"transforms of columns of {plan.tile}, and {job.w.shape[-1]} instead of {taps} taps",
         "separable": f"the kernel is {_products(plan.rank, job.w.shape[2:])}",

@@ -60,7 +60,7 @@ def correlate(
         Takes the result and is returned: exact shape, any strides, may overlap the image.
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
-    algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft"}
+    algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box"}
         "auto" chooses among ways whose results depend on nothing outside their windows, and so does "direct";
         the others force one way or raise ValueError.
 

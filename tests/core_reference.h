@@ -25,14 +25,16 @@ typedef struct array {
     cconv_type type;
 } array;
 
+enum { BOX = 4 };          /* all weights are the same */
+
 typedef struct test {
     cconv_desc d;
-    int bias, exact, special, products, layout[3];     /* products: of a column and a row, that the kernel is a sum of, or 0 */
+    int bias, exact, special, products, layout[3];     /* products: of a column and a row, that the kernel is a sum of, or 0; or BOX */
     array x, w, y;
 } test;
 
 static const size_t size_of[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
-static const char *const algorithm_names[] = {"auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft"};
+static const char *const algorithm_names[] = {"auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box"};
 static const cconv_desc *current;
 static uint64_t state, seed;
 static char *arena[SLOTS];
@@ -220,6 +222,12 @@ static void fill_products(const test *t, const array *a, unsigned char *image, d
     const int64_t n = count_of(a), width = a->shape[4];
     int64_t i;
     int p;
+    if (t->products == BOX) {
+        const double value = whole ? (double)pick(1, 3) : ldexp((double)pick(-(1 << 20), 1 << 20), -20);
+        for (i = 0; i < n; i++) encode(a->type, value, (int64_t)value, image + where(a, i));
+        for (i = 0; i < n; i++) values[i] = decode(a->type, image + where(a, i));
+        return;
+    }
     for (p = 0; p < t->products; p++) {
         for (i = 0; i < n / width; i++) column[p][i] = whole ? (double)pick(low, 3) : ldexp((double)pick(-(1 << 20), 1 << 20), -20);
         for (i = 0; i < width; i++) row[p][i] = whole ? (double)pick(low, 3) : ldexp((double)pick(-(1 << 20), 1 << 20), -20);

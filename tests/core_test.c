@@ -112,16 +112,16 @@ static void check(test *t)
     reference(t);
     for (i = 0; cconv_isa_list(i); i++)
         for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
-            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, fft = a == CCONV_FFT;
-            const int packed = winograd || separable || fft, mixing = winograd || fft;
+            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, fft = a == CCONV_FFT, box = a == CCONV_BOX;
+            const int packed = winograd || separable || fft || box, mixing = winograd || fft;
             const int64_t tile = d->tile;
             cconv_plan plan, alone;
             d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
-            d->rank = separable ? rank_of(t) : 0;
+            d->rank = separable || box ? rank_of(t) : 0;
             if (packed && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
                 if (winograd && fit_for_winograd(d)) fail("winograd does not serve");
                 if (fft && fit_for_fft(d)) fail("fft does not serve");
-                if (separable && d->rank > 0) fail("separable does not serve");
+                if ((separable || box) && d->rank > 0) fail("separable does not serve");
                 d->tile = tile;
                 continue;
             }
@@ -129,7 +129,7 @@ static void check(test *t)
             if (mixing) d->tile = plan.edge;      /* which what comes with the weights decides, too */
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
-            compare(t, got, (d->rank < 2 || t->exact) && !mixing ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
+            compare(t, got, (d->rank < 2 || box || t->exact) && !mixing ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
             d->weights = packed ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
             if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
@@ -295,7 +295,7 @@ static test low_rank(void)
 {
     test t = plain();
     const int wide = chance(8);
-    t.products = chance(3) ? (int)pick(2, 3) : 1;
+    t.products = chance(3) ? BOX : chance(3) ? (int)pick(2, 3) : 1;
     if (chance(6)) t.d.interleave = 3;
     if (chance(4)) t.d.tile = 16 << pick(0, 3);
     if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
@@ -422,8 +422,8 @@ static int digest(const char *isa)
             uint64_t *h = &hash[a][t.d.compute == CCONV_F64][t.d.output_type];
             t.d.algorithm = (cconv_algorithm)a, t.d.weights = CCONV_WEIGHTS_PACKED;
             if (a == CCONV_WINOGRAD && !fit_for_winograd(&t.d)) continue;
-            t.d.rank = a == CCONV_SEPARABLE ? rank_of(&t) : 0;
-            if (a == CCONV_SEPARABLE && !t.d.rank) continue;
+            t.d.rank = a == CCONV_SEPARABLE || a == CCONV_BOX ? rank_of(&t) : 0;
+            if ((a == CCONV_SEPARABLE || a == CCONV_BOX) && !t.d.rank) continue;
             if (a == CCONV_FFT && !fit_for_fft(&t.d)) continue;
             const cconv_plan plan = plan_of(&t.d);
             run(&t, &plan, i & 1, -1, 0, got);

@@ -71,6 +71,7 @@ typedef enum cconv_algorithm {
     CCONV_WINOGRAD,         /* 3x3, stride 1, floats; weights that are packed */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
+    CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */
     CCONV_ALGORITHMS
 } cconv_algorithm;
 
@@ -91,7 +92,7 @@ typedef struct cconv_desc {
     double low, high;                           /* what the result is clipped to; -inf, inf */
     cconv_algorithm algorithm;
     cconv_weights weights;
-    int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE */
+    int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE or CCONV_BOX */
     int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
@@ -116,8 +117,10 @@ typedef struct cconv_plan {
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
 
 /* How many products of a column and a row make up the only kernel of one channel, if there are few enough for CCONV_SEPARABLE;
- * else 0.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
+ * else 0; CCONV_BOX_RANK where all of its weights are the same and CCONV_BOX is the fastest.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
  * looked into. */
+enum { CCONV_BOX_RANK = 1000 };
+
 int cconv_rank(const cconv_desc *desc, const void *weights);
 
 /* Parts first to last - 1 of the weights (O, C/groups, KD, KH, KW), in the order in which they are used, in the type of

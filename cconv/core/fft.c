@@ -119,19 +119,7 @@ cconv_status cconv_fft_lay_out(cconv_plan *plan)
     plan->panel_at = (size_t)up((plan->plane + SLACK) * size, 64);
     plan->turned_at = 2 * plan->panel_at;
     plan->workspace_bytes = plan->turned_at + (size_t)(2 * plan->wide * MAX_VECTOR * size) + 64;
-    for (a = 0; a < 4; a++) {           /* in case a task goes by rows: of two heights and two widths */
-        cconv_task task = {0};
-        cconv_desc part_desc;
-        cconv_plan part;
-        cconv_status status;
-        task.size[1] = a & 1 ? (plan->output[1] - 1) % rows + 1 : least(rows, plan->output[1]);
-        task.size[2] = a & 2 ? (plan->output[2] - 1) % columns + 1 : columns;
-        part_desc = cconv_part_desc(plan, &task);
-        status = cconv_plan_part(&part, &part_desc);
-        if (status != CCONV_OK) return status;
-        if (part.workspace_bytes > plan->workspace_bytes) plan->workspace_bytes = part.workspace_bytes;
-    }
-    return CCONV_OK;
+    return cconv_part_workspace(plan);     /* in case a task goes by rows */
 }
 
 static void put(const cconv_plan *plan, char *to, int64_t at, double value)
@@ -279,13 +267,7 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
         for (r = 0; r < of.size[1] + plan->reach[1] && of.size[1] > 0 && finite; r++)
             finite = kernels->within(part[half] + r * pitch * size, seen, limit_of(plan));
     }
-    if (!finite) {
-        const cconv_desc by_rows = cconv_part_desc(plan, &task);
-        cconv_plan local;
-        return cconv_plan_part(&local, &by_rows) == CCONV_OK
-               && cconv_run(&local, 0, local.tasks, input + task.n * d->input_stride[0], weights + weights_at(plan) * size, bias,
-                            output + cconv_output_at(plan, &task), work) == CCONV_OK;
-    }
+    if (!finite) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
     kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen, weights + roots_at(plan) * size);
     if (plan->wide) by_transforms(plan, part, task.size[2], weights, work);
     else kernels->multiply_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], d->kernel[2], (ptrdiff_t)d->dilation[2],

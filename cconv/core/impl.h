@@ -75,6 +75,11 @@ typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
+/* Sums of k neighbours in place, times *scale, plus *start: `each` outputs at once, `step` values from one neighbour to the
+ * next, or lines x_pitch apart, of which the sums in between lie s_pitch apart. */
+typedef void cconv_box_kernel(void *x, ptrdiff_t x_pitch, void *s, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
+                              const void *scale, const void *start);
+
 /* The positions of each tap without the gaps between rows: kernels.inc.h. */
 typedef void cconv_panel_kernel(const void *x, const ptrdiff_t *offset, int64_t taps, int64_t rows, int64_t width,
                                 ptrdiff_t x_pitch, void *y, ptrdiff_t y_pitch, ptrdiff_t y_plane);
@@ -125,6 +130,7 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_line_kernel *line;
+    cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
@@ -255,6 +261,22 @@ CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *de
 
 /* The convolution of a task's outputs by `rows`, on its own: one kernel, whose weights lie in order in the type of the sums. */
 CCONV_HIDDEN cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task);
+
+/* The same, run; its workspace, in the plan's. */
+CCONV_HIDDEN int cconv_run_part(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                                char *work, char *output);
+CCONV_HIDDEN cconv_status cconv_part_workspace(cconv_plan *plan);
+
+/* box.c: whether it can serve, and does so for these weights; what it takes for a vector of outputs; the rest of a plan; the
+ * same three as below. */
+CCONV_HIDDEN int cconv_box_serves(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_is_box(const cconv_desc *desc, const char *weights);
+CCONV_HIDDEN double cconv_box_cost(const cconv_desc *desc);
+CCONV_HIDDEN cconv_status cconv_box_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_box_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                               char *output);
 
 /* fft.c: whether it can serve, what it takes for a vector of outputs; the rest of a plan; the same three as below. */
 CCONV_HIDDEN int cconv_fft_serves(const cconv_plan *plan);

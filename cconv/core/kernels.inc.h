@@ -311,6 +311,32 @@ static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const voi
         }
 }
 
+/* box: passes over lines of entries, each sum of two of the pass before, and one value more where k has that bit. */
+static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
+                      const void *scale, const void *start)
+{
+    T *x = (T *)x_, *s = (T *)s_, *from = x;
+    const V factor = SET1(*(const T *)scale), offset = SET1(*(const T *)start);
+    ptrdiff_t pitch = x_pitch;
+    int64_t length = 1, bit = 1, i;
+    while (2 * bit <= k) bit *= 2;
+    for (bit /= 2; bit > 0; bit /= 2) {
+        const int64_t twice = 2 * length, next = twice + ((k & bit) != 0), count = n + (k - next) * step;
+        const ptrdiff_t half = (ptrdiff_t)(length * step) * pitch, beyond = (ptrdiff_t)(twice * step) * x_pitch;
+        T *to = bit > 1 ? s : x;
+        const ptrdiff_t to_pitch = bit > 1 ? s_pitch : x_pitch;
+        for (i = 0; i < count; i += each) {
+            const T *p = from + i * pitch;
+            V sum = ADD(LOAD(p), LOAD(p + half));
+            if (next > twice) sum = ADD(sum, LOAD(x + i * x_pitch + beyond));
+            STORE(to + i * to_pitch, bit > 1 ? sum : FMA(sum, factor, offset));
+        }
+        from = s;
+        pitch = s_pitch;
+        length = next;
+    }
+}
+
 #include "ends.inc.h"
 #include "winograd.inc.h"
 #include "fft.inc.h"
@@ -338,6 +364,7 @@ static const cconv_type_kernels NAME(kernels) = {
     },
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
+    NAME(box),
     NAME(panel),
     NAME(turn),
     NAME(within),

@@ -55,6 +55,7 @@ static cconv_algorithm choose(const cconv_plan *plan)
     if (wanted >= CCONV_ROWS) return wanted;
     if (wanted != CCONV_DIRECT && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
     if (wanted == CCONV_FAST && cconv_fft_serves(plan) && cconv_fft_cost(plan) < cconv_separable_cost(plan)) return CCONV_FFT;
+    if (cconv_box_serves(plan)) return CCONV_BOX;
     if (cconv_separable_serves(plan)) return CCONV_SEPARABLE;
     if (plan->outputs >= 4) return CCONV_TAPS;
     if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
@@ -75,9 +76,10 @@ static const way *way_of(const cconv_plan *plan)
     static const way rows = {cconv_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
     static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
     static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
+    static const way box = {cconv_box_lay_out, cconv_box_tables, cconv_box_pack, cconv_box_run};
     static const way fft = {cconv_fft_lay_out, cconv_fft_tables, cconv_fft_pack, cconv_fft_run};
     static const way separable = {cconv_separable_lay_out, cconv_separable_tables, cconv_separable_pack, cconv_separable_run};
-    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft};
+    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box};
     return ways[plan->algorithm];
 }
 
@@ -124,6 +126,34 @@ cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task)
         d.after[a] = (count - 1) * d.stride[a] + (k[a] - 1) * d.dilation[a] + 1 - d.before[a] - d.input[a];
     }
     return d;
+}
+
+int cconv_run_part(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
+                   char *output)
+{
+    const cconv_desc desc = cconv_part_desc(plan, task);
+    cconv_plan part;
+    return cconv_plan_part(&part, &desc) == CCONV_OK
+           && cconv_run(&part, 0, part.tasks, input + task->n * desc.input_stride[0], weights, bias,
+                        output + cconv_output_at(plan, task), work) == CCONV_OK;
+}
+
+cconv_status cconv_part_workspace(cconv_plan *plan)
+{
+    int i;
+    for (i = 0; i < 4; i++) {           /* bands have two heights and two widths */
+        cconv_task task = {0};
+        cconv_desc desc;
+        cconv_plan part;
+        cconv_status status;
+        task.size[1] = i & 1 ? (plan->output[1] - 1) % plan->band[1] + 1 : least(plan->band[1], plan->output[1]);
+        task.size[2] = i & 2 ? (plan->output[2] - 1) % plan->band[2] + 1 : least(plan->band[2], plan->output[2]);
+        desc = cconv_part_desc(plan, &task);
+        status = cconv_plan_part(&part, &desc);
+        if (status != CCONV_OK) return status;
+        if (part.workspace_bytes > plan->workspace_bytes) plan->workspace_bytes = part.workspace_bytes;
+    }
+    return CCONV_OK;
 }
 
 /* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */

@@ -39,6 +39,12 @@ typedef struct products {
 static double direct_cost(double column, double row) { return 1.1 * column * row; }
 static double cost_of(int rank, double column, double row) { return rank * (1.3 * column + 1.75 * row + 16); }
 
+static double least_cost(const cconv_desc *d)
+{
+    const double column = (double)(d->kernel[0] * d->kernel[1]), row = (double)d->kernel[2];
+    return cost_of(1, column, row) < direct_cost(column, row) ? cost_of(1, column, row) : direct_cost(column, row);
+}
+
 /* Whether the kernel's shape is such that products can serve, whatever the weights are. */
 static int fits(const cconv_desc *d)
 {
@@ -166,17 +172,36 @@ static int factor(const cconv_desc *d, const char *weights, int most_products, p
     return done > 0;
 }
 
+int cconv_is_box(const cconv_desc *d, const char *weights)
+{
+    const cconv_type_kernels *f64 = cconv_choose_kernels(d->isa)->f64;
+    double first, value;
+    int64_t i, j;
+    f64->load[d->weight_type](weights, 0, 0, &first, 0, 1, 1);
+    for (i = 0; i < d->kernel[1]; i++)
+        for (j = 0; j < d->kernel[2]; j++) {
+            f64->load[d->weight_type](weights + i * d->weight_stride[3] + j * d->weight_stride[4], 0, 0, &value, 0, 1, 1);
+            if (value != first || !isfinite(value)) return 0;
+        }
+    return first != 0;
+}
+
 int cconv_rank(const cconv_desc *desc, const void *weights)
 {
     cconv_desc any;
     cconv_plan plan;
     products p;
     int forced, most_products = MOST_RANK;
-    if (!desc || !weights || (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE)) return 0;
+    if (!desc || !weights || (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE && desc->algorithm != CCONV_BOX)) return 0;
     any = *desc;
     any.algorithm = CCONV_ROWS;
     any.rank = 0;
     if (!fits(desc) || cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
+    plan.desc.rank = CCONV_BOX_RANK;
+    if (desc->algorithm != CCONV_SEPARABLE && cconv_box_serves(&plan) && cconv_is_box(desc, (const char *)weights)
+        && (desc->algorithm == CCONV_BOX || cconv_box_cost(desc) < least_cost(desc)))
+        return CCONV_BOX_RANK;
+    if (desc->algorithm == CCONV_BOX) return 0;
     forced = desc->algorithm == CCONV_SEPARABLE;
     while (most_products > 0 && !forced
            && cost_of(most_products, (double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2])
@@ -188,6 +213,7 @@ int cconv_rank(const cconv_desc *desc, const void *weights)
 double cconv_separable_cost(const cconv_plan *plan)
 {
     const double column = (double)(plan->desc.kernel[0] * plan->desc.kernel[1]), row = (double)plan->desc.kernel[2];
+    if (cconv_box_serves(plan)) return cconv_box_cost(&plan->desc);
     return cconv_separable_serves(plan) ? cost_of((int)plan->desc.rank, column, row) : direct_cost(column, row);
 }
 
