@@ -81,7 +81,7 @@ static int fit_for_winograd(const cconv_desc *d)
 static int fit_for_fft(const cconv_desc *d)
 {
     return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= 512 && d->stride[1] == 1
-           && d->stride[2] == 1 && d->dilation[1] == 1 && (d->kernel[2] - 1) * d->dilation[2] <= 1024
+           && d->stride[2] == 1 && d->dilation[1] == 1 && d->interleave <= 1024 && (d->kernel[2] - 1) * d->dilation[2] <= 1024
            && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && (d->tile == 0 || (d->tile >= 16 && d->tile >= d->kernel[1]));
 }
 
@@ -387,6 +387,8 @@ static void nonsense(const test *base)
     d.isa = chance(40) ? names[pick(0, 5)] : NULL;
     d.weights = (cconv_weights)(chance(40) ? (int64_t)draw() : pick(0, 2));
     d.tile = chance(40) ? nonsense_number() : 0;
+    d.rank = !chance(4) ? 0 : chance(4) ? nonsense_number() : chance(2) ? pick(1, 4) : CCONV_BOX_RANK;
+    if (chance(4)) d.in_channels = d.out_channels = d.groups = 1, d.algorithm = (cconv_algorithm)pick(CCONV_SEPARABLE, CCONV_BOX);
     if (chance(1000)) d.size--;
     current = &d;
     status = cconv_plan_init(&plan, &d);

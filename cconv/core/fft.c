@@ -45,7 +45,7 @@ static int64_t best_wide(const cconv_plan *plan, int64_t length)
     const int64_t reach = (plan->desc.kernel[2] - 1) * plan->desc.dilation[2];
     int64_t wide, best = 0;
     for (wide = LEAST_COLUMNS; wide <= LONGEST; wide *= 2)
-        if (wide > reach && length * wide <= MOST_VALUES && cost_of(plan, length, wide) < cost_of(plan, length, best)) best = wide;
+        if (wide - reach >= most(LEAST_COLUMNS / 4, plan->desc.interleave) && length * wide <= MOST_VALUES && cost_of(plan, length, wide) < cost_of(plan, length, best)) best = wide;
     return best;
 }
 
@@ -74,7 +74,7 @@ int cconv_fft_serves(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= LONGEST / 2
            && d->stride[1] == 1 && d->stride[2] == 1 && d->dilation[1] == 1 && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_REACH
-           && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && d->weights != CCONV_WEIGHTS_PLAIN
+           && d->interleave <= MOST_REACH && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && d->weights != CCONV_WEIGHTS_PLAIN
            && (d->tile == 0 || (d->tile >= SHORTEST && d->tile >= d->kernel[1]));
 }
 

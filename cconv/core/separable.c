@@ -297,7 +297,7 @@ static cconv_status part_of(const cconv_plan *plan, const cconv_task *task, int 
 cconv_status cconv_separable_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), reach = (d->kernel[2] - 1) * d->dilation[2];
+    const int64_t size = (int64_t)cconv_type_size(d->compute), reach = times(d->kernel[2] - 1, d->dilation[2]);
     int64_t columns, rows, values, i;
     cconv_task task = {0};
     size_t most_bytes = 0;
