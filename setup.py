@@ -19,6 +19,9 @@ else:
     # -g0 undoes Python's own -g, which makes the module five times as large.
     flags = ["-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden"]
 
+# Names that nobody looks up are a tenth of the module; the core needs the mathematics of C where that is a library of its own.
+strip = ["-Wl,--strip-all"] if sys.platform == "linux" else []
+libraries = [] if sys.platform == "win32" else ["m"]
 core = sorted(glob("cconv/core/*.c"))
 headers = sorted(glob("cconv/core/*.h"))
 macros = [("CCONV_CHECKED", "1")] if checked else []
@@ -26,13 +29,21 @@ macros = [("CCONV_CHECKED", "1")] if checked else []
 setup(
     ext_modules=cythonize(
         [
-            Extension("cconv.loop", ["cconv/loop.pyx"], extra_compile_args=flags, define_macros=macros),
+            Extension(
+                "cconv.loop",
+                ["cconv/loop.pyx"],
+                extra_compile_args=flags,
+                extra_link_args=strip,
+                define_macros=macros,
+            ),
             Extension(
                 "cconv.engine",
                 ["cconv/engine.pyx", *core],
                 depends=headers,
                 include_dirs=["cconv"],
+                libraries=libraries,
                 extra_compile_args=flags,
+                extra_link_args=strip,
                 define_macros=macros,
             ),
         ],

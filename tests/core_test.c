@@ -301,6 +301,9 @@ static test low_rank(void)
     if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
     window(&t, 1, pick(1, chance(3) ? 21 : 9), chance(3) ? 2 : 1, chance(3) ? 2 : 1, 12);
     window(&t, 2, pick(1, chance(3) ? 35 : 9), chance(3) ? pick(2, 3) : 1, chance(3) ? pick(2, 3) : 1, 12);
+    if (t.products == BOX && !chance(4)) {
+        window(&t, 1, pick(2, chance(3) ? 40 : 9), 1, 1, 12), window(&t, 2, pick(2, chance(3) ? 40 : 9), 1, 1, 12);
+    }
     if (chance(2)) t.d.input_type = t.d.compute, t.special = t.special && chance(2);
     if (chance(2)) t.d.weight_type = t.d.compute;
     give(&t, 1, pick(1, wide ? 4 : 40)), give(&t, 2, wide ? pick(500, 4200) : pick(1, 70));

@@ -97,7 +97,7 @@ def test_the_bare_sources_say_what_to_do(tmp_path):
 def test_ctrl_c_stops_a_long_call_soon(workers, algorithm):
     code = (
         "import numpy as np, cconv, os, signal, threading, time\n"
-        "x, k = np.ones((3000, 3000), np.float32), np.ones((301, 301), np.float32)\n"
+        "x, k = np.ones((3000, 3000), np.float32), np.random.rand(301, 301)\n"
         "def press():\n"
         "    global at; at = time.perf_counter(); os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Timer(0.7, press).start()\n"

@@ -126,13 +126,13 @@ DEFINE_LOAD(other, OTHER, SAME)
  * that let it become `low` are single instructions.  Adding ROUNDER rounds half to even, because nothing smaller than 1 fits
  * beside it, and leaves the integer in the lowest bits. */
 #define CLIPPED(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
-#define ROUND(v, low, high) (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + ROUNDER) - ROUNDER)
 #define ROUND_WIDE(v, low, high) \
     (int32_t)((CLIPPED((v) == (v) ? (v) : 0, low, high) + 6755399441055744.0) - 6755399441055744.0)
 
 #define AT_LEAST(v, low) ((v) > (low) ? (v) : (low))
 #define AT_MOST(v, high) ((v) < (high) ? (v) : (high))
 #define ROUND_UNSIGNED(v, low, high) NAME(low_bits)(AT_MOST(AT_LEAST(v, low), high) + ROUNDER)
+#define ROUND_SIGNED(v, low, high) ROUND_UNSIGNED((v) == (v) ? (v) : 0, low, high)
 
 CCONV_INLINE uint32_t NAME(low_bits)(T value)
 {
@@ -143,16 +143,16 @@ CCONV_INLINE uint32_t NAME(low_bits)(T value)
 }
 
 DEFINE_STORE(u8, uint8_t, double, ROUND_UNSIGNED, ROUND_WIDE, 0.0, 255.0)
-DEFINE_STORE(i8, int8_t, double, ROUND, ROUND_WIDE, -128.0, 127.0)
+DEFINE_STORE(i8, int8_t, double, ROUND_SIGNED, ROUND_WIDE, -128.0, 127.0)
 DEFINE_STORE(u16, uint16_t, double, ROUND_UNSIGNED, ROUND_WIDE, 0.0, 65535.0)
-DEFINE_STORE(i16, int16_t, double, ROUND, ROUND_WIDE, -32768.0, 32767.0)
+DEFINE_STORE(i16, int16_t, double, ROUND_SIGNED, ROUND_WIDE, -32768.0, 32767.0)
 DEFINE_STORE(same, T, T, CLIPPED, CLIPPED, -INFINITY, INFINITY)
 
 #undef DEFINE_LOAD
 #undef SAME
 #undef DEFINE_STORE
 #undef CLIPPED
-#undef ROUND
+#undef ROUND_SIGNED
 #undef ROUND_UNSIGNED
 #undef AT_LEAST
 #undef AT_MOST
