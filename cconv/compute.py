@@ -73,6 +73,10 @@ class EngineJob:
         self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
         self.algorithm, self.tile = job.algorithm, 0
         self.steps: tuple[int, int] | None = None
+        if self.pixels and job.algorithm in ("fast", "fft"):  # whose tiles, and so the bits, would be others
+            self.pixels = False
+            first = next(self.parts())
+            self.pixels = self.plan(first).algorithm != "fft"
         if not whole:  # the parts go the way that the whole would, so that they have the same bits
             x, y = (np.broadcast_to(np.zeros((), job.compute), a.shape) for a in (job.x, job.y))
             plan = self.plan(Part(x, y, job.geometry, (0,) * len(job.geometry.stride)))
@@ -99,7 +103,7 @@ class EngineJob:
             lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
             (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
             -np.inf if low is None else low, np.inf if high is None else high, self.algorithm, forced_isa(), pixel,
-            tile=self.tile,
+            tile=self.tile, exact=job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu",
         )
 
 

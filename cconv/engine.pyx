@@ -42,6 +42,7 @@ cdef extern from "core/cconv.h":
         double divisor, low, high
         int algorithm
         int weights
+        int exact
         int64_t tile, rank
         const char *isa
 
@@ -76,8 +77,8 @@ cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
 WANTED = {
     "winograd": "float arrays, a 3x3 kernel, stride 1 and, where there is a dilation, no padding but a constant's",
-    "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row, without large terms "
-                 "that cancel",
+    "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row (of integers: one product), "
+                 "without large terms that cancel",
     "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
     "fft": "one kernel of 2 to 512 rows for one channel, stride 1, no dilation along the rows, and no sums of integers",
 }
@@ -211,7 +212,7 @@ cdef class Plan:
 
     def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, str border, double value,
                  double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
-                 int64_t interleave=1, str weights="either", int64_t tile=0):
+                 int64_t interleave=1, str weights="either", int64_t tile=0, bint exact=False):
         cdef cconv_desc desc
         cdef cconv_status status
         cdef int i
@@ -234,7 +235,7 @@ cdef class Plan:
         desc.border, desc.border_value = BORDERS[border], value
         desc.divisor, desc.low, desc.high = divisor, low, high
         desc.algorithm, desc.weights = CHOICES[algorithm], WEIGHTS[weights]
-        desc.tile = tile
+        desc.tile, desc.exact = tile, exact
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
         desc.rank = rank_of(&desc, w)

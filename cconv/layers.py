@@ -242,7 +242,7 @@ def _check_shapes(
         if x.shape[other] == wanted_channels:
             layout = "channels_first" if last else "channels_last"
             hint = f": channels {'first' if last else 'last'}? pass layout='{layout}'"
-        elif channels % w.shape[1] == 0 and w.shape[0] % (channels // w.shape[1]) == 0:
+        elif channels and channels % w.shape[1] == 0 and w.shape[0] % (channels // w.shape[1]) == 0:
             hint = f": grouped? pass groups={channels // w.shape[1]}"
         per_group = f" ({w.shape[1]} for each of {groups} groups)" if groups > 1 else ""
         raise ValueError(

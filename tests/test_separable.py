@@ -82,10 +82,12 @@ def test_integers_stay_exact(dtype):
 
 def test_products_of_integers_are_integers():
     """Of rank 2 and whole numbers: a float sum of them is exact, too."""
-    x = np.random.default_rng(6).integers(0, 256, (50, 50), np.uint8)
+    x = np.random.default_rng(6).integers(0, 256, (50, 50)).astype(np.float32)
     k = np.outer(np.arange(1, 16), np.arange(2, 17)) + np.outer(np.arange(15) % 3, np.arange(15) % 4)
     y = cconv.correlate(x, k, algorithm="separable")
-    np.testing.assert_array_equal(y, cconv.correlate(x, k, algorithm="loop", dtype=np.int64))
+    np.testing.assert_array_equal(y, cconv.correlate(x.astype(np.int64), k, algorithm="loop", dtype=np.int64))
+    with pytest.raises(ValueError, match="cannot serve"):     # what is in between may be larger than what is exact
+        cconv.correlate(x.astype(np.uint8), k, algorithm="separable")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])

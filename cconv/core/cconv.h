@@ -92,6 +92,7 @@ typedef struct cconv_desc {
     double low, high;                           /* what the result is clipped to; -inf, inf */
     cconv_algorithm algorithm;
     cconv_weights weights;
+    int exact;                                  /* sums of integers must be exact, whatever the input's type is: no algorithm that rounds */
     int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE or CCONV_BOX */
     int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */

@@ -10,7 +10,7 @@
  * transformed, else 0.
  *
  * A task whose values are not all finite, or so large that sums might not be, goes by `rows`, and so does everything
- * where a weight is.  The packed weights: whether one is; themselves; the roots of unity; the kernel's transform; and
+ * where a weight is, or where all are next to nothing.  The packed weights: whether one is; themselves; the roots of unity; the kernel's transform; and
  * what it took to make it.
  */
 #include "sizes.h"
@@ -28,6 +28,9 @@ enum {
 };
 
 static double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
+
+/* What the magnitudes of the weights must add up to, for none of their transform's values to lose bits to underflow. */
+static double least_sum(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p-100 : 0x1p-980; }
 
 /* What a vector of outputs takes in multiplications, with tiles of that length and width: measured. */
 static double cost_of(const cconv_plan *plan, int64_t length, int64_t wide)
@@ -74,7 +77,7 @@ int cconv_fft_serves(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= LONGEST / 2
            && d->stride[1] == 1 && d->stride[2] == 1 && d->dilation[1] == 1 && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_REACH
-           && d->interleave <= MOST_REACH && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && d->weights != CCONV_WEIGHTS_PLAIN
+           && d->interleave <= MOST_REACH && !cconv_exact(d) && d->weights != CCONV_WEIGHTS_PLAIN
            && (d->tile == 0 || (d->tile >= SHORTEST && d->tile >= d->kernel[1]));
 }
 
@@ -178,14 +181,16 @@ int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     double *roots = (double *)(void *)(packed + up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64));
     double *re = roots + 2 * (plan->edge + plan->wide), *im = re + plan->edge * pitch, *turned = im + plan->edge * pitch;
     int64_t at = taps_at(plan), f, t, i;
+    double sum = 0;
     (void)index;
     cconv_read_taps(plan, weight, 0, plan->kernel, same);
-    packed[0] = (char)!kernels->within(same, plan->kernel, limit_of(plan));
     write_roots(plan->edge, roots);
     if (plan->wide) write_roots(plan->wide, roots + 2 * plan->edge);
     for (i = 0; i < 2 * (plan->edge + plan->wide); i++) put(plan, packed, roots_at(plan) + i, roots[i]);
     memset(re, 0, (size_t)(2 * plan->edge * pitch) * sizeof *re);
     for (i = 0; i < d->kernel[1]; i++) f64->load[d->compute](same + i * width * size, 0, (ptrdiff_t)size, re + i * pitch, 0, 1, width);
+    for (i = 0; i < d->kernel[1] * pitch; i++) sum += re[i] < 0 ? -re[i] : re[i];
+    packed[0] = (char)!(kernels->within(same, plan->kernel, limit_of(plan)) && sum >= least_sum(plan));
     f64->to_frequencies(re, im, (ptrdiff_t)pitch, plan->edge, width, roots);
     if (plan->wide) transform_rows(plan, re, im, pitch, roots + 2 * plan->edge, turned, packed);
     for (f = 0; f < plan->edge && !plan->wide; f++)

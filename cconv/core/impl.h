@@ -172,6 +172,9 @@ CCONV_INLINE size_t cconv_type_size(cconv_type type)
     return sizes[type];
 }
 
+/* Whether sums are of integers: exact ways only. */
+CCONV_INLINE int cconv_exact(const cconv_desc *d) { return d->exact || (d->input_type < CCONV_F16 && d->weight_type < CCONV_F16); }
+
 /* Where tap k of axis a lies in the planes: in which phase, and at which entry of it.  Taps k and
  * k + cycle share a phase; with wide dilations none do (layout.c). */
 CCONV_INLINE int64_t cconv_phase(const cconv_plan *plan, int a, int64_t k)

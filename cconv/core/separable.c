@@ -25,8 +25,7 @@ enum {
     BETWEEN_VALUES = 1 << 16,           /* sums of a band between columns and rows */
     BAND_COLUMNS = 4096,
     MOST_REACH = 1 << 14,               /* of a row */
-    MOST_STRIDE = 8,
-    WHOLE = 1 << 30                     /* weights up to this count as whole numbers */
+    MOST_STRIDE = 8
 };
 
 typedef struct products {
@@ -70,9 +69,7 @@ static void rest_of(const cconv_desc *d, const cconv_type_kernels *f64, const pr
  * the whole. */
 static int complete(const cconv_desc *d, const cconv_type_kernels *f64, const products *p, const char *weights, int local)
 {
-    static const double largest[CCONV_TYPES] = {255, 128, 65535, 32768};
-    const double eps = d->compute == CCONV_F32 ? FLT_EPSILON : DBL_EPSILON, exact = 2 / eps;
-    const double tiny = p->whole ? 0 : d->weight_type == CCONV_F64 ? 5e-324 : 1.5e-45;
+    const double eps = p->whole ? 0 : d->compute == CCONV_F32 ? FLT_EPSILON : DBL_EPSILON;
     double rest[MOST_TAPS], given[MOST_TAPS], all = 0, size = 0;
     int64_t i, j;
     int r, cancels = 0;
@@ -82,14 +79,13 @@ static int complete(const cconv_desc *d, const cconv_type_kernels *f64, const pr
             const double weight = fabs(given[j]);
             double sum = 0;
             for (r = 0; r < p->rank; r++) sum += fabs(p->columns[r][i] * p->rows[r][j]);
-            if (fabs(rest[j]) > 4 * (p->whole ? 0 : eps * weight + tiny)) return 0;
-            cancels |= local && p->rank > 1 && sum > 2 * weight + tiny;
+            if (fabs(rest[j]) > 4 * eps * weight) return 0;
+            cancels |= local && p->rank > 1 && sum > 2 * weight;
             all += sum;
             size += weight;
         }
     }
-    if (p->whole && p->rank > 1 && d->input_type < CCONV_F16 && !(all * largest[d->input_type] < exact && largest[d->input_type] > 0))
-        return -1;
+    if (cconv_exact(d) && p->rank > 1) return -1;       /* sums in between may be twice as large */
     return cancels || all > 2 * size ? -1 : 1;
 }
 
@@ -128,7 +124,7 @@ static int next_product(const cconv_desc *d, const cconv_type_kernels *f64, prod
         rest_of(d, f64, p, weights, i, rest, NULL);
         p->columns[p->rank][i] = p->whole ? rest[at_column] / column_common[at_column] : rest[at_column] / pivot;
     }
-    for (j = 0; j < p->row && p->whole; j++) p->rows[p->rank][j] *= column_common[at_column] / pivot;
+    for (j = 0; j < p->row && p->whole; j++) p->rows[p->rank][j] = p->rows[p->rank][j] * column_common[at_column] / pivot;
     p->rank++;
     return 1;
 }
@@ -148,6 +144,30 @@ static void scale(products *p)
     }
 }
 
+/* Whether n factors are numbers of the type of the sums that keep all bits, or make weights, with another of at most `most`,
+ * that do not keep them either. */
+static int keep(const cconv_desc *d, const double *factors, int64_t n, double most)
+{
+    const double least = d->compute == CCONV_F32 ? FLT_MIN : DBL_MIN, largest = d->compute == CCONV_F32 ? FLT_MAX : DBL_MAX;
+    int64_t i;
+    for (i = 0; i < n; i++)
+        if (fabs(factors[i]) > largest || (fabs(factors[i]) < least && fabs(factors[i]) * most >= least)) return 0;
+    return 1;
+}
+
+static int all_keep(const cconv_desc *d, const products *p)
+{
+    int64_t i;
+    int r;
+    for (r = 0; r < p->rank; r++) {
+        double column = 0, row = 0;
+        for (i = 0; i < p->column; i++) column = fmax(column, fabs(p->columns[r][i]));
+        for (i = 0; i < p->row; i++) row = fmax(row, fabs(p->rows[r][i]));
+        if (!keep(d, p->columns[r], p->column, row) || !keep(d, p->rows[r], p->row, column)) return 0;
+    }
+    return 1;
+}
+
 /* The kernel as at most `most` products; 0 if it is not. */
 static int factor(const cconv_desc *d, const char *weights, int most_products, products *p)
 {
@@ -164,12 +184,13 @@ static int factor(const cconv_desc *d, const char *weights, int most_products, p
         rest_of(d, f64, p, weights, i, row, NULL);
         for (j = 0; j < p->row; j++) {
             if (!isfinite(row[j])) return 0;
-            p->whole &= fabs(row[j]) <= WHOLE && row[j] == floor(row[j]);
+            p->whole &= fabs(row[j]) <= 0x1p50 && row[j] == floor(row[j]);
         }
     }
+    if (cconv_exact(d) && !p->whole) return 0;
     while (done == 0 && p->rank < most_products && next_product(d, f64, p, weights)) done = complete(d, f64, p, weights, local);
     if (done > 0) scale(p);
-    return done > 0;
+    return done > 0 && all_keep(d, p);
 }
 
 int cconv_is_box(const cconv_desc *d, const char *weights)

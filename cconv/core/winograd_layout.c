@@ -83,7 +83,7 @@ int cconv_winograd_serves(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1
                     && d->interleave == 1 && d->tile <= 4 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
-                    && d->weight_type >= CCONV_F16 && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
+                    && d->weight_type >= CCONV_F16 && !d->exact && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
     for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
     return serves;
 }
