@@ -66,12 +66,6 @@ int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     return 1;
 }
 
-void cconv_box_tables(const cconv_plan *plan, char *work)
-{
-    (void)plan;
-    (void)work;
-}
-
 int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work, char *output)
 {
     static const double one[1] = {1}, zero[1] = {0};

@@ -224,12 +224,6 @@ static void by_transforms(const cconv_plan *plan, char *const part[2], int64_t c
     }
 }
 
-void cconv_fft_tables(const cconv_plan *plan, char *work)
-{
-    (void)plan;
-    (void)work;
-}
-
 /* The half of a task that is the real or the imaginary part; of size 0 where it lies beyond the picture. */
 static cconv_task half_of(const cconv_plan *plan, const cconv_task *task, int half)
 {

@@ -271,31 +271,28 @@ CCONV_HIDDEN int cconv_run_part(const cconv_plan *plan, const cconv_task *task, 
 CCONV_HIDDEN cconv_status cconv_part_workspace(cconv_plan *plan);
 
 /* box.c: whether it can serve, and does so for these weights; what it takes for a vector of outputs; the rest of a plan; the
- * same three as below. */
+ * last two of what stands below. */
 CCONV_HIDDEN int cconv_box_serves(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_is_box(const cconv_desc *desc, const char *weights);
 CCONV_HIDDEN double cconv_box_cost(const cconv_desc *desc);
 CCONV_HIDDEN cconv_status cconv_box_lay_out(cconv_plan *plan);
-CCONV_HIDDEN void cconv_box_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                                char *output);
 
-/* fft.c: whether it can serve, what it takes for a vector of outputs; the rest of a plan; the same three as below. */
+/* fft.c: whether it can serve, what it takes for a vector of outputs; the rest of a plan; the last two of what stands below. */
 CCONV_HIDDEN int cconv_fft_serves(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_fft_cost(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_fft_lay_out(cconv_plan *plan);
-CCONV_HIDDEN void cconv_fft_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                                char *output);
 
 /* separable.c: whether it can serve, which is where it is faster; what it or `rows` takes for a vector of outputs; the rest of
- * a plan; the same three. */
+ * a plan; the last two. */
 CCONV_HIDDEN double cconv_separable_cost(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_separable_serves(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_separable_lay_out(cconv_plan *plan);
-CCONV_HIDDEN void cconv_separable_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_separable_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_separable_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                      char *work, char *output);

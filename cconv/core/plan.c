@@ -65,7 +65,7 @@ static cconv_algorithm choose(const cconv_plan *plan)
 /* What an algorithm does. */
 typedef struct way {
     cconv_status (*lay_out)(cconv_plan *plan);
-    void (*tables)(const cconv_plan *plan, char *work);
+    void (*tables)(const cconv_plan *plan, char *work);       /* or NULL */
     int (*pack)(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
     int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                char *output);
@@ -76,9 +76,9 @@ static const way *way_of(const cconv_plan *plan)
     static const way rows = {cconv_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
     static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
     static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
-    static const way box = {cconv_box_lay_out, cconv_box_tables, cconv_box_pack, cconv_box_run};
-    static const way fft = {cconv_fft_lay_out, cconv_fft_tables, cconv_fft_pack, cconv_fft_run};
-    static const way separable = {cconv_separable_lay_out, cconv_separable_tables, cconv_separable_pack, cconv_separable_run};
+    static const way box = {cconv_box_lay_out, NULL, cconv_box_pack, cconv_box_run};
+    static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run};
+    static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run};
     static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box};
     return ways[plan->algorithm];
 }
@@ -206,7 +206,7 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
     if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
-    way_of(plan)->tables(plan, work);
+    if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
     for (index = first; index < last; index++)
         if (!way_of(plan)->run(plan, index, (const char *)input, from, (const char *)bias, work, (char *)output))
             return CCONV_ERROR_WEIGHTS;

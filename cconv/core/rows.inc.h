@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The kernels of rows.c.  Part of kernels.inc.h.
+ */
+
+/* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
+
+CCONV_INLINE void NAME(column)(const int R, const int NV, const int C, V a[8][4], const T *p, ptrdiff_t x_step, const T *w)
+{
+    V u[MAX_CLASS];
+    u[0] = SET1(w[0]);
+    if (C > 1) u[1] = SET1(w[1]);
+    if (C > 2) u[2] = SET1(w[2]);
+    if (C > 3) u[3] = SET1(w[3]);
+    if (C > 4) u[4] = SET1(w[4]);
+    if (C > 5) u[5] = SET1(w[5]);
+    if (C > 6) u[6] = SET1(w[6]);
+#define USE(i, k) \
+    if (k < C && i >= k && i - k < R) { \
+        a[(i - k) & 7][0] = FMA(u[k], v0, a[(i - k) & 7][0]); \
+        if (NV > 1) a[(i - k) & 7][1] = FMA(u[k], v1, a[(i - k) & 7][1]); \
+    }
+#define STEP(i) \
+    if (i < R + C - 1) { \
+        V v0 = LOAD(p), v1 = v0; \
+        if (NV > 1) v1 = LOAD(p + LANES); \
+        USE(i, 0) USE(i, 1) USE(i, 2) USE(i, 3) USE(i, 4) USE(i, 5) USE(i, 6) \
+        p += x_step; \
+    }
+    EACH_STEP(STEP)
+#undef STEP
+#undef USE
+}
+
+CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4], const T *x, ptrdiff_t x_step,
+                                const ptrdiff_t *offset, int64_t count, const T *w)
+{
+    int64_t i;
+    for (i = 0; i < count; i++, w += C) NAME(column)(R, NV, C, a, x + offset[i], x_step, w);
+}
+
+CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
+                              const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
+                              int64_t last)
+{
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    V a[8][4];
+#define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
+    EACH_M(START)
+#undef START
+#define CLASS(C) \
+    if (count[C]) { \
+        NAME(columns)(R, NV, C, a, x, x_step, offset, count[C], w); \
+        offset += count[C]; \
+        w += C * count[C]; \
+    }
+    CLASS(1) CLASS(2) CLASS(3) CLASS(4) CLASS(5) CLASS(6) CLASS(7)
+#undef CLASS
+#define FINISH(r) \
+    if (r < R) { \
+        const T *from = y + r * y_step; \
+        V b0, b1, b2, b3; \
+        if (bias) { \
+            b0 = b1 = b2 = b3 = SET1(bias[0]); \
+        } else { \
+            b0 = b2 = b3 = ZERO(); \
+            if (NV > 1) { b0 = LOAD(from); from += LANES; } \
+            b1 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
+            if (NV == 1) b0 = b1; \
+        } \
+        WRITE((r) & 7, y + r * y_step) \
+    }
+    EACH_M(FINISH)
+#undef FINISH
+}
+
+#define DEFINE_ROWS(R, NV) \
+    static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
+
+DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
+#if ACCUMULATORS >= 24
+DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
+#endif
+
+/* down: N short columns, side by side or not, for NV vectors of any number of output rows.  Each input
+ * row is loaded once and serves the C outputs that are under way; where the columns are `close`, the
+ * vectors of the second and third are cut out of those of the first. */
+CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int close, const T *x, ptrdiff_t x_step,
+                              const ptrdiff_t *offset, int64_t rows, const T *w, const T *bias, T *y, ptrdiff_t y_step,
+                              int64_t last)
+{
+    const T *first = x + offset[0], *second = x + offset[N > 1 ? 1 : 0], *third = x + offset[N > 2 ? 2 : 0];
+    V u[3][3], a[3][4], start = SET1(bias ? bias[0] : 0);
+    int64_t i;
+#define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
+#define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(w[n * C + k]);
+    EACH_TAP(SPREAD)
+#undef SPREAD
+    a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
+    for (i = 1 - C; i < rows; i++, first += x_step, second += x_step, third += x_step) {
+        V v[3][2], b0, b1, b2, b3;
+        v[0][0] = LOAD(first);
+        if (NV > 1) v[0][1] = LOAD(first + LANES);
+#define CUT(n, from) \
+        if (n < N && close) { \
+            v[n][0] = SHIFTED(first, v[0][0], NV > 1 ? v[0][1] : LOAD(first + LANES), n); \
+            if (NV > 1) v[n][1] = SHIFTED(first + LANES, v[0][1], LOAD(first + 2 * LANES), n); \
+        } else if (n < N) { \
+            v[n][0] = LOAD(from); \
+            if (NV > 1) v[n][1] = LOAD(from + LANES); \
+        }
+        CUT(1, second) CUT(2, third)
+#undef CUT
+        a[C - 1][0] = a[C - 1][1] = ZERO();
+#define USE(n, k) \
+        if (n < N && k < C) { \
+            a[(C - 1 - k) % 3][0] = FMA(u[n][k], v[n][0], a[(C - 1 - k) % 3][0]); \
+            if (NV > 1) a[(C - 1 - k) % 3][1] = FMA(u[n][k], v[n][1], a[(C - 1 - k) % 3][1]); \
+        }
+        EACH_TAP(USE)
+#undef USE
+        if (i >= 0) {
+            b0 = b1 = b2 = b3 = start;
+            if (!bias) {
+                b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
+                if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
+            }
+            WRITE(0, y)
+            y += y_step;
+        }
+        a[0][0] = a[1][0];
+        a[0][1] = a[1][1];
+        if (C > 2) { a[1][0] = a[2][0]; a[1][1] = a[2][1]; }
+    }
+#undef EACH_TAP
+}
+
+#define DEFINE_DOWN(N, C, NV) \
+    static void NAME(down_##N##_##C##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, \
+                                            const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+    { \
+        if (N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2)) \
+            NAME(strip)(N, C, NV, 1, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+        else \
+            NAME(strip)(N, C, NV, 0, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+    }
+#define DEFINE_DOWNS(C) \
+    DEFINE_DOWN(1, C, 1) DEFINE_DOWN(1, C, 2) DEFINE_DOWN(2, C, 1) DEFINE_DOWN(2, C, 2) DEFINE_DOWN(3, C, 1) DEFINE_DOWN(3, C, 2)
+#define DOWNS(C) \
+    {{NAME(down_1_##C##_1), NAME(down_1_##C##_2)}, {NAME(down_2_##C##_1), NAME(down_2_##C##_2)}, \
+     {NAME(down_3_##C##_1), NAME(down_3_##C##_2)}}
+DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
+
+/* line: taps side by side in one row, for n positions of any number of rows.  The vectors of all taps but every
+ * LANES-th are cut out of those of the first, of which a block loads one more than it writes. */
+CCONV_INLINE void NAME(line_block)(const int NV, const T *x, int64_t taps, const T *w, const T *bias, T *y, int64_t last)
+{
+    V a[1][4], b0, b1, b2, b3;
+    int64_t t;
+    a[0][0] = a[0][1] = a[0][2] = a[0][3] = ZERO();
+    for (t = 0; t < taps; t += LANES, x += LANES) {
+        const V v0 = LOAD(x), v1 = LOAD(x + LANES), v2 = NV > 1 ? LOAD(x + 2 * LANES) : v1;
+        const V v3 = NV > 2 ? LOAD(x + 3 * LANES) : v2, v4 = NV > 2 ? LOAD(x + 4 * LANES) : v2;
+        (void)v0, (void)v1, (void)v2, (void)v3, (void)v4;       /* where SHIFTED loads */
+#define CUT(n, p, u, v) (n == 0 ? u : n % 2 ? LOAD((p) + n) : SHIFTED(p, u, v, n))
+#define TAP(n) \
+        if (n < LANES) { \
+            V b; \
+            if (t + n >= taps) break; \
+            b = SET1(w[t + n]); \
+            a[0][0] = FMA(b, CUT(n, x, v0, v1), a[0][0]); \
+            if (NV > 1) a[0][1] = FMA(b, CUT(n, x + LANES, v1, v2), a[0][1]); \
+            if (NV > 2) { \
+                a[0][2] = FMA(b, CUT(n, x + 2 * LANES, v2, v3), a[0][2]); \
+                a[0][3] = FMA(b, CUT(n, x + 3 * LANES, v3, v4), a[0][3]); \
+            } \
+        }
+        TAP(0) TAP(1) TAP(2) TAP(3) TAP(4) TAP(5) TAP(6) TAP(7) TAP(8) TAP(9) TAP(10) TAP(11) TAP(12) TAP(13) TAP(14) TAP(15)
+#undef TAP
+#undef CUT
+    }
+    b0 = b1 = b2 = b3 = SET1(bias ? bias[0] : 0);
+    if (!bias) {
+        const T *from = y + (NV - 1) * LANES;
+        const V end = last == LANES ? LOAD(from) : LOAD_PART(from, last);
+        b0 = NV > 1 ? LOAD(y) : end;
+        if (NV > 1) b1 = NV > 2 ? LOAD(y + LANES) : end;
+        if (NV > 2) { b2 = LOAD(y + 2 * LANES); b3 = end; }
+    }
+    WRITE(0, y)
+}
+
+static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
+                       int64_t rows, int64_t n, int whole)
+{
+    const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    int64_t j;
+    for (; rows > 0; rows--, x += x_step, y += y_step)
+        for (j = 0; j < n;) {
+            const int64_t left = n - j, vectors = left > 3 * LANES ? 4 : left > LANES ? 2 : 1;
+            const int64_t valid = left < vectors * LANES ? left : vectors * LANES, last = whole ? LANES : valid - (vectors - 1) * LANES;
+            if (vectors == 4) NAME(line_block)(4, x + j, taps, w, bias, y + j, last);
+            else if (vectors == 2) NAME(line_block)(2, x + j, taps, w, bias, y + j, last);
+            else NAME(line_block)(1, x + j, taps, w, bias, y + j, last);
+            j += valid;
+        }
+}
