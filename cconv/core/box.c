@@ -73,7 +73,8 @@ int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, cons
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = kernels->lanes, pitch = plan->row_pitch;
-    const char *unit = d->compute == CCONV_F32 ? (const char *)one_f : (const char *)one, *start = bias && d->divisor == 1 ? bias : (const char *)zero;
+    const char *unit = d->compute == CCONV_F32 ? (const char *)one_f : (const char *)one;
+    const char *start = bias && d->divisor == 1 ? bias : (const char *)zero;
     char *plane = work, *sums = work + plan->sums_at;
     cconv_task task = cconv_task_at(plan, index);
     int64_t j, r;

@@ -10,8 +10,8 @@
  * transformed, else 0.
  *
  * A task whose values are not all finite, or so large that sums might not be, goes by `rows`, and so does everything
- * where a weight is, or where all are next to nothing.  The packed weights: whether one is; themselves; the roots of unity; the kernel's transform; and
- * what it took to make it.
+ * where a weight is, or where all are next to nothing.  The packed weights: whether one is; themselves; the roots of
+ * unity; the kernel's transform; and what it took to make it.
  */
 #include "sizes.h"
 
@@ -48,7 +48,9 @@ static int64_t best_wide(const cconv_plan *plan, int64_t length)
     const int64_t reach = (plan->desc.kernel[2] - 1) * plan->desc.dilation[2];
     int64_t wide, best = 0;
     for (wide = LEAST_COLUMNS; wide <= LONGEST; wide *= 2)
-        if (wide - reach >= most(LEAST_COLUMNS / 4, plan->desc.interleave) && length * wide <= MOST_VALUES && cost_of(plan, length, wide) < cost_of(plan, length, best)) best = wide;
+        if (wide - reach >= most(LEAST_COLUMNS / 4, plan->desc.interleave) && length * wide <= MOST_VALUES
+            && cost_of(plan, length, wide) < cost_of(plan, length, best))
+            best = wide;
     return best;
 }
 
@@ -267,10 +269,11 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
             finite = kernels->within(part[half] + r * pitch * size, seen, limit_of(plan));
     }
     if (!finite) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
-    kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen, weights + roots_at(plan) * size);
+    kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen,
+                            weights + roots_at(plan) * size);
     if (plan->wide) by_transforms(plan, part, task.size[2], weights, work);
-    else kernels->multiply_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], d->kernel[2], (ptrdiff_t)d->dilation[2],
-                                       weights + taps_at(plan) * size);
+    else kernels->multiply_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], d->kernel[2],
+                                       (ptrdiff_t)d->dilation[2], weights + taps_at(plan) * size);
     if (bias && d->divisor == 1) add_to_all(plan, part, bias, task.size[2]);
     kernels->from_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, task.size[2], weights + roots_at(plan) * size);
     for (half = 0; half < 2; half++) {

@@ -23,7 +23,8 @@ double cconv_rank_cost(int rank, double column, double row) { return rank * (1.3
 static double least_cost(const cconv_desc *d)
 {
     const double column = (double)(d->kernel[0] * d->kernel[1]), row = (double)d->kernel[2];
-    return cconv_rank_cost(1, column, row) < cconv_direct_cost(column, row) ? cconv_rank_cost(1, column, row) : cconv_direct_cost(column, row);
+    const double one = cconv_rank_cost(1, column, row), direct = cconv_direct_cost(column, row);
+    return one < direct ? one : direct;
 }
 
 /* Whether the kernel's shape is such that products can serve, whatever the weights are. */
@@ -195,7 +196,8 @@ int cconv_rank(const cconv_desc *desc, const void *weights)
     cconv_plan plan;
     products p;
     int forced, most_products = MOST_RANK;
-    if (!desc || !weights || (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE && desc->algorithm != CCONV_BOX)) return 0;
+    if (!desc || !weights) return 0;
+    if (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE && desc->algorithm != CCONV_BOX) return 0;
     any = *desc;
     any.algorithm = CCONV_ROWS;
     any.rank = 0;

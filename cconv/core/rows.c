@@ -232,7 +232,8 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
                     kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1][wide](x, x_step, offsets, left, c->w, c->start,
                                                                                        y, y_step, last);
                 else {
-                    if (part->inside && plan->desc.kernel[2] == 1) fetch_below(x + (plan->reach[1] + ((int64_t)step << height)) * pitch * size, pitch * size, step << height);
+                    if (part->inside && plan->desc.kernel[2] == 1)      /* nothing else hides how long they take */
+                        fetch_below(x + (plan->reach[1] + (step << height)) * pitch * size, pitch * size, step << height);
                     kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
                 }
                 j += valid;

@@ -23,7 +23,10 @@ double cconv_separable_cost(const cconv_plan *plan)
     return cconv_separable_serves(plan) ? cconv_rank_cost((int)plan->desc.rank, column, row) : cconv_direct_cost(column, row);
 }
 
-int cconv_separable_serves(const cconv_plan *plan) { return plan->desc.rank > 0 && plan->desc.rank <= MOST_RANK && cconv_fits_products(&plan->desc); }
+int cconv_separable_serves(const cconv_plan *plan)
+{
+    return plan->desc.rank > 0 && plan->desc.rank <= MOST_RANK && cconv_fits_products(&plan->desc);
+}
 
 /* Of the whole kernel, and of the products: where each lies among the packed weights, in values. */
 static int64_t columns_at(const cconv_plan *plan) { return plan->kernel; }
