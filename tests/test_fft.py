@@ -74,7 +74,7 @@ def test_the_bits_depend_on_nothing_else():
     for kernel in ((13, 13), (31, 31)):
         w = rng.random(kernel)
         want = cconv.correlate(x, w, algorithm="fft", padding=5, workers=1)
-        for other in (x.astype(">f4"), np.asfortranarray(x), x.astype(np.longdouble).astype(">f8").astype(np.float32)):
+        for other in (x.astype(">f4"), np.asfortranarray(x)):
             for workers in (1, 2, 3):
                 np.testing.assert_array_equal(cconv.correlate(other, w, algorithm="fft", padding=5, workers=workers), want)
 

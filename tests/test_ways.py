@@ -68,3 +68,11 @@ def test_fast_has_the_same_bits_in_any_layout(size):
         np.testing.assert_array_equal(cconv.correlate(other, k, algorithm="fast"), want)
     for channel in range(3):
         np.testing.assert_array_equal(cconv.correlate(x[..., channel], k, algorithm="fast"), want[..., channel])
+
+
+@pytest.mark.parametrize("kernel", [np.full((25, 25), 1e39), np.outer(np.arange(1, 16), np.arange(1, 16)) * 1e37], ids=["box", "product"])
+def test_weights_that_float32_cannot_hold(kernel):
+    """They are infinite there, and must not be multiplied by a border of zeros."""
+    x = np.ones((60, 60), np.float32)
+    y, want = (cconv.correlate(x, kernel, padding=12, algorithm=a) for a in ("auto", "loop"))
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(want))

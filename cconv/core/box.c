@@ -30,27 +30,16 @@ cconv_status cconv_box_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), values = BAND_VALUES * 8 / size;
-    int64_t columns, rows, i;
+    const int64_t reach[2] = {d->kernel[1] - 1, times(d->kernel[2] - 1, d->dilation[2])};
+    int64_t columns, rows;
     if (!cconv_box_serves(plan)) return CCONV_ERROR_ALGORITHM;
-    plan->reach[1] = d->kernel[1] - 1;
-    plan->reach[2] = (d->kernel[2] - 1) * d->dilation[2];
-    for (i = 0; i < 3; i++) plan->phases[i] = plan->cycle[i] = 1;
-    plan->apart[0] = 1;
     /* High enough for most of what is loaded to be outputs, and wide for the same. */
-    rows = least(plan->output[1], most(plan->reach[1] + 1, least((int64_t)sqrt((double)values) - plan->reach[1], 4 * plan->reach[1] + 32)));
-    columns = most(plan->reach[2] + 1, values / (rows + plan->reach[1]) - plan->reach[2]);
-    columns = up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave);
-    plan->band[0] = 1;
-    plan->band[1] = rows;
-    plan->band[2] = columns;
-    for (i = 0; i < 3; i++) plan->bands[i] = parts(plan->output[i], plan->band[i]);
-    plan->out_blocks = plan->group_block = 1;
-    plan->tasks = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    plan->packs = plan->prepacked = 1;
-    plan->row_pitch = up(columns + plan->reach[2] + SLACK / 2, 32) + 16;
+    rows = least(plan->output[1], most(reach[0] + 1, least((int64_t)sqrt((double)values) - reach[0], 4 * reach[0] + 32)));
+    columns = most(reach[1] + 1, values / (rows + reach[0]) - reach[1]);
+    cconv_lay_out_bands(plan, rows, up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave));
+    plan->row_pitch = up(plan->band[2] + plan->reach[2] + SLACK / 2, 32) + 16;
     plan->plane = (rows + plan->reach[1]) * plan->row_pitch;
     plan->packed_bytes = (size_t)((weights_at(plan) + plan->kernel + SLACK) * size) + 64;
-    cconv_note_weights(plan);
     plan->sums_at = (size_t)up((plan->plane + SLACK) * size, 64);
     plan->workspace_bytes = plan->sums_at + (size_t)((most((rows + plan->reach[1]) * MAX_VECTOR, plan->row_pitch) + SLACK) * size) + 64;
     return cconv_part_workspace(plan);
@@ -63,18 +52,15 @@ int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     if (!cconv_is_box(&plan->desc, weight)) return 0;
     cconv_read_taps(plan, weight, 0, plan->kernel, packed + weights_at(plan) * size);
     memcpy(packed, packed + weights_at(plan) * size, (size_t)size);
-    return 1;
+    return !plan->must_be_finite || cconv_of_type(plan)->within(packed, 1, INFINITY);
 }
 
 int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work, char *output)
 {
-    static const double one[1] = {1}, zero[1] = {0};
-    static const float one_f[1] = {1};
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = kernels->lanes, pitch = plan->row_pitch;
-    const char *unit = d->compute == CCONV_F32 ? (const char *)one_f : (const char *)one;
-    const char *start = bias && d->divisor == 1 ? bias : (const char *)zero;
+    const char *start = d->divisor == 1 ? bias : NULL;
     char *plane = work, *sums = work + plan->sums_at;
     cconv_task task = cconv_task_at(plan, index);
     int64_t j, r;
@@ -82,7 +68,7 @@ int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, cons
     task.out_count = 1;
     cconv_load_plane(plan, &task, input + task.n * d->input_stride[0], plane, 1);
     for (j = 0; j < task.size[2] + plan->reach[2]; j += lanes)
-        kernels->box(plane + j * size, (ptrdiff_t)pitch, sums, (ptrdiff_t)lanes, 1, 1, task.size[1], d->kernel[1], unit, zero);
+        kernels->box(plane + j * size, (ptrdiff_t)pitch, sums, (ptrdiff_t)lanes, 1, 1, task.size[1], d->kernel[1], NULL, NULL);
     for (r = 0; r < task.size[1] && finite; r++) {
         char *row = plane + r * pitch * size;
         kernels->box(row, 1, sums, 1, lanes, d->dilation[2], task.size[2], d->kernel[2], weights, start);

@@ -111,7 +111,7 @@ typedef struct cconv_plan {
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
-    int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c */
+    int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c; edge, wide: fft.c too */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
 } cconv_plan;
 

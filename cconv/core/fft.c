@@ -27,8 +27,6 @@ enum {
     MOST_REACH = 1 << 10                /* of a row of the kernel */
 };
 
-static double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
-
 /* What the magnitudes of the weights must add up to, for none of their transform's values to lose bits to underflow. */
 static double least_sum(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p-100 : 0x1p-980; }
 
@@ -95,31 +93,20 @@ cconv_status cconv_fft_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    int64_t columns, rows;
-    int a;
+    int64_t columns, rows, reach;
     if (!cconv_fft_serves(plan)) return CCONV_ERROR_ALGORITHM;
     plan->edge = best_length(plan);
     rows = 2 * (plan->edge - d->kernel[1] + 1);
-    plan->reach[1] = d->kernel[1] - 1;
-    plan->reach[2] = (d->kernel[2] - 1) * d->dilation[2];
+    reach = (d->kernel[2] - 1) * d->dilation[2];
     plan->wide = best_wide(plan, plan->edge);
-    columns = most(LEAST_COLUMNS, TILE_VALUES * 4 / size / plan->edge - plan->reach[2]);
+    columns = most(LEAST_COLUMNS, TILE_VALUES * 4 / size / plan->edge - reach);
     columns = up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave);
-    if (plan->wide) columns = (plan->wide - plan->reach[2]) / d->interleave * d->interleave;
-    for (a = 0; a < 3; a++) plan->phases[a] = plan->cycle[a] = 1;
-    plan->apart[0] = 1;
-    plan->band[0] = 1;
-    plan->band[1] = rows;
-    plan->band[2] = columns;
-    for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);
-    plan->out_blocks = plan->group_block = 1;
-    plan->tasks = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    plan->packs = plan->prepacked = 1;
+    if (plan->wide) columns = (plan->wide - reach) / d->interleave * d->interleave;
+    cconv_lay_out_bands(plan, rows, columns);
     plan->row_pitch = up(most(columns + plan->reach[2], plan->wide) + 64, 32) + 16;       /* an odd number of lines apart */
     plan->plane = plan->edge * plan->row_pitch;
     plan->packed_bytes = (size_t)(up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64) + 64 + SLACK
                                   + 16 * (plan->edge + plan->wide + plan->edge * up(d->kernel[2], MAX_VECTOR) + plan->wide * MAX_VECTOR));
-    cconv_note_weights(plan);
     plan->planes_at = 0;
     plan->panel_at = (size_t)up((plan->plane + SLACK) * size, 64);
     plan->turned_at = 2 * plan->panel_at;
@@ -192,7 +179,7 @@ int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     memset(re, 0, (size_t)(2 * plan->edge * pitch) * sizeof *re);
     for (i = 0; i < d->kernel[1]; i++) f64->load[d->compute](same + i * width * size, 0, (ptrdiff_t)size, re + i * pitch, 0, 1, width);
     for (i = 0; i < d->kernel[1] * pitch; i++) sum += re[i] < 0 ? -re[i] : re[i];
-    packed[0] = (char)!(kernels->within(same, plan->kernel, limit_of(plan)) && sum >= least_sum(plan));
+    packed[0] = (char)!(kernels->within(same, plan->kernel, cconv_limit(plan)) && sum >= least_sum(plan));
     f64->to_frequencies(re, im, (ptrdiff_t)pitch, plan->edge, width, roots);
     if (plan->wide) transform_rows(plan, re, im, pitch, roots + 2 * plan->edge, turned, packed);
     for (f = 0; f < plan->edge && !plan->wide; f++)
@@ -266,7 +253,7 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
         memset(part[half], 0, (size_t)((plan->plane + SLACK) * size));
         if (of.size[1] > 0) cconv_load_plane(plan, &of, input + task.n * d->input_stride[0], part[half], 1);
         for (r = 0; r < of.size[1] + plan->reach[1] && of.size[1] > 0 && finite; r++)
-            finite = kernels->within(part[half] + r * pitch * size, seen, limit_of(plan));
+            finite = kernels->within(part[half] + r * pitch * size, seen, cconv_limit(plan));
     }
     if (!finite) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
     kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen,

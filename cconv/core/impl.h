@@ -75,7 +75,7 @@ typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
-/* Sums of k neighbours in place, times *scale, plus *start: `each` outputs at once, `step` values from one neighbour to the
+/* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
  * next, or lines x_pitch apart, of which the sums in between lie s_pitch apart. */
 typedef void cconv_box_kernel(void *x, ptrdiff_t x_pitch, void *s, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
                               const void *scale, const void *start);
@@ -175,6 +175,9 @@ CCONV_INLINE size_t cconv_type_size(cconv_type type)
 /* Whether sums are of integers: exact ways only. */
 CCONV_INLINE int cconv_exact(const cconv_desc *d) { return d->exact || (d->input_type < CCONV_F16 && d->weight_type < CCONV_F16); }
 
+/* What values may be so that no sum of them overflows on the way through winograd or fft. */
+CCONV_INLINE double cconv_limit(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
+
 /* Where tap k of axis a lies in the planes: in which phase, and at which entry of it.  Taps k and
  * k + cycle share a phase; with wide dilations none do (layout.c). */
 CCONV_INLINE int64_t cconv_phase(const cconv_plan *plan, int a, int64_t k)
@@ -232,6 +235,9 @@ CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *t
 CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh);
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
+
+/* layout.c: bands of so many rows and columns of one channel's results, a task each, with weights that are packed. */
+CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns);
 
 /* layout.c: the rest of a plan by taps or rows that has been checked; parts of it that winograd.c shares. */
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);

@@ -111,7 +111,7 @@ static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, 
                       const void *scale, const void *start)
 {
     T *x = (T *)x_, *s = (T *)s_, *from = x;
-    const V factor = SET1(*(const T *)scale), offset = SET1(*(const T *)start);
+    const V factor = SET1(scale ? *(const T *)scale : 1), offset = SET1(start ? *(const T *)start : 0);
     ptrdiff_t pitch = x_pitch;
     int64_t length = 1, bit = 1, i;
     while (2 * bit <= k) bit *= 2;

@@ -242,6 +242,25 @@ static cconv_status measure(cconv_plan *plan)
     return CCONV_OK;
 }
 
+void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
+{
+    const cconv_desc *d = &plan->desc;
+    int a;
+    plan->band[0] = 1;
+    plan->band[1] = rows;
+    plan->band[2] = columns;
+    for (a = 0; a < 3; a++) {
+        plan->phases[a] = plan->cycle[a] = 1;
+        plan->reach[a] = a == 0 ? 0 : (d->kernel[a] - 1) * d->dilation[a];
+        plan->bands[a] = parts(plan->output[a], plan->band[a]);
+    }
+    plan->apart[0] = 1;
+    plan->out_blocks = plan->group_block = 1;
+    plan->tasks = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    plan->packs = plan->prepacked = 1;
+    cconv_note_weights(plan);
+}
+
 cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;

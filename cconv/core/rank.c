@@ -20,17 +20,10 @@ enum { MOST_REACH = 1 << 14, MOST_STRIDE = 8 };       /* of a row */
 double cconv_direct_cost(double column, double row) { return 1.1 * column * row; }
 double cconv_rank_cost(int rank, double column, double row) { return rank * (1.3 * column + 1.75 * row + 16); }
 
-static double least_cost(const cconv_desc *d)
-{
-    const double column = (double)(d->kernel[0] * d->kernel[1]), row = (double)d->kernel[2];
-    const double one = cconv_rank_cost(1, column, row), direct = cconv_direct_cost(column, row);
-    return one < direct ? one : direct;
-}
-
 /* Whether the kernel's shape is such that products can serve, whatever the weights are. */
 int cconv_fits_products(const cconv_desc *d)
 {
-    return d->in_channels == 1 && d->out_channels == 1 && times(d->kernel[0], d->kernel[1]) > 1 && d->kernel[2] > 1
+    return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] > 0 && d->kernel[1] > 0 && times(d->kernel[0], d->kernel[1]) > 1 && d->kernel[2] > 1
            && times(d->kernel[0], d->kernel[1]) <= MOST_TAPS && d->kernel[2] <= MOST_TAPS && d->stride[2] <= MOST_STRIDE
            && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_REACH && d->weights != CCONV_WEIGHTS_PLAIN;
 }
@@ -195,22 +188,22 @@ int cconv_rank(const cconv_desc *desc, const void *weights)
     cconv_desc any;
     cconv_plan plan;
     products p;
+    double column, row;
     int forced, most_products = MOST_RANK;
-    if (!desc || !weights) return 0;
+    if (!desc || !weights || !cconv_fits_products(desc)) return 0;
     if (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE && desc->algorithm != CCONV_BOX) return 0;
+    column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
+    forced = desc->algorithm == CCONV_SEPARABLE;
+    while (most_products > 0 && !forced && cconv_rank_cost(most_products, column, row) >= cconv_direct_cost(column, row)) most_products--;
+    if (most_products == 0 && desc->algorithm != CCONV_BOX) return 0;       /* nor does a box pay then */
     any = *desc;
     any.algorithm = CCONV_ROWS;
     any.rank = 0;
-    if (!cconv_fits_products(desc) || cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
+    if (cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
     plan.desc.rank = CCONV_BOX_RANK;
     if (desc->algorithm != CCONV_SEPARABLE && cconv_box_serves(&plan) && cconv_is_box(desc, (const char *)weights)
-        && (desc->algorithm == CCONV_BOX || cconv_box_cost(desc) < least_cost(desc)))
+        && (desc->algorithm == CCONV_BOX || cconv_box_cost(desc) < cconv_rank_cost(1, column, row)))
         return CCONV_BOX_RANK;
     if (desc->algorithm == CCONV_BOX) return 0;
-    forced = desc->algorithm == CCONV_SEPARABLE;
-    while (most_products > 0 && !forced
-           && cconv_rank_cost(most_products, (double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2])
-              >= cconv_direct_cost((double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2]))
-        most_products--;
-    return most_products > 0 && cconv_factor(desc, (const char *)weights, most_products, &p) ? p.rank : 0;
+    return cconv_factor(desc, (const char *)weights, most_products, &p) ? p.rank : 0;
 }

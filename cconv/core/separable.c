@@ -54,7 +54,7 @@ int cconv_separable_pack(const cconv_plan *plan, int64_t index, const char *weig
         write_values(plan, packed, columns_at(plan) + r * p.column, p.columns[r], p.column);
         write_values(plan, packed, rows_at(plan) + r * p.row, p.rows[r], p.row);
     }
-    return 1;
+    return !plan->must_be_finite || cconv_of_type(plan)->within(packed, plan->kernel, INFINITY);
 }
 
 /* A part of a task as a convolution of its own. */
@@ -110,19 +110,10 @@ cconv_status cconv_separable_lay_out(cconv_plan *plan)
     rows = least(plan->output[1], most(8, BETWEEN_VALUES * (d->compute == CCONV_F32 ? 2 : 1) / (values * d->rank)));
     rows = parts(plan->output[1], parts(plan->output[1], rows));
     if (rows < plan->output[1]) rows = least(plan->output[1], up(rows, 8));
-    plan->band[0] = 1;
-    plan->band[1] = rows;
-    plan->band[2] = columns;
-    plan->bands[0] = plan->output[0];
-    plan->bands[1] = parts(plan->output[1], rows);
-    plan->bands[2] = parts(plan->output[2], columns);
-    plan->out_blocks = plan->group_block = 1;
-    plan->tasks = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    plan->packs = plan->prepacked = 1;
+    cconv_lay_out_bands(plan, rows, columns);
     plan->row_pitch = values;
     plan->plane = up(rows * values + SLACK, 32) + 16;
     plan->packed_bytes = (size_t)((plan->kernel + d->rank * (d->kernel[0] * d->kernel[1] + d->kernel[2]) + SLACK) * size + 64);
-    cconv_note_weights(plan);
     plan->sums_at = (size_t)up((d->rank * plan->plane + SLACK) * size, 64);
     for (i = 0; i < 12; i++) {          /* bands have two heights and two widths */
         cconv_plan part;

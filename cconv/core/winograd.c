@@ -52,7 +52,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     for (o = 0; o < count; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
                         same + o * plan->taps * size);
-    packed[index] = (char)!kernels->within(same, count * plan->taps, limit_of(plan));
+    packed[index] = (char)!kernels->within(same, count * plan->taps, cconv_limit(plan));
     return finite;
 }
 
@@ -135,7 +135,7 @@ static int transform_input(const band *b, char *work)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), edge = plan->edge;
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
     char *v = work + plan->v_at + b->first * size;
-    const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where limit_of is passed */
+    const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where cconv_limit is passed */
     double spoilt[MAX_VECTOR] = {0};
     int64_t c, r;
     memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */

@@ -25,9 +25,6 @@ CCONV_INLINE const cconv_winograd_kernels *kernels_of(const cconv_plan *plan)
     return &cconv_of_type(plan)->winograd[plan->edge / 4];
 }
 
-/* What values may be so that no sum of them overflows on the way. */
-CCONV_INLINE double limit_of(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
-
 /* Of the dilation. */
 CCONV_INLINE int64_t phases_of(const cconv_plan *plan, int a) { return least(plan->desc.dilation[a], plan->output[a]); }
 
