@@ -62,7 +62,8 @@ def correlate(
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
     algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box"}
         "auto" chooses among ways whose results depend on nothing outside their windows, and so does "direct":
-        each is within 16 eps (sum(abs(w * x)) + abs(bias)) of the exact one.  Kernels that are a product of a
+        each is within 16 eps (sum(abs(w * x)) + abs(bias)) of the exact one (docs/design.md names the
+        exception: sums of over 28 taps made to round in one direction).  Kernels that are a product of a
         column and a row, or all of one value, are found.  "fast" also takes "fft" for large kernels: results
         within 16 eps max(abs(x)) * sum(abs(w)).  The others force one way or raise ValueError.
 

@@ -103,7 +103,8 @@ def conv2d(
     algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box"}
         "auto" chooses, from 16 channels up also "winograd": its results share work with their neighbours,
         and each is within 16 eps max(abs(x)) * sum(abs(w)) of the exact one.  "direct" chooses among the others, whose
-        results depend on nothing outside their windows, within 16 eps (sum(abs(w * x)) + abs(bias)).  "fast"
+        results depend on nothing outside their windows, within 16 eps (sum(abs(w * x)) + abs(bias)) (docs/design.md
+        names the exception: sums of over 28 taps made to round in one direction).  "fast"
         is "auto" with "winograd" for any number of channels and "fft" for large single kernels.  The rest
         force one way or raise ValueError.
 

@@ -354,20 +354,24 @@ static double stored(const cconv_desc *d, double v)
     return rint(clipped(clipped(isnan(v) ? 0 : v, d->low, d->high), lowest[d->output_type], highest[d->output_type]));
 }
 
-/* mixing: 0, or the error that is allowed, in eps, to an algorithm whose outputs share work with their neighbours. */
+/* mixing: 0, or the error that is allowed, in eps, to an algorithm whose outputs share work with their neighbours.
+ * The others are allowed 16 or, if that is more, what a sum of so many taps in blocks of 128 cannot exceed: small
+ * taps that are all alike, after large ones, are all rounded in the same direction. */
 static void compare(const test *t, const unsigned char *results, int mixing)
 {
     const cconv_desc *d = &t->d;
     const int f32 = d->compute == CCONV_F32, integer = d->output_type < CCONV_F16;
     const double eps = f32 ? FLT_EPSILON : DBL_EPSILON, tiny = f32 ? FLT_MIN : DBL_MIN, limit = f32 ? 0x1p24 : 0x1p53;
     const int64_t n = count_of(&t->y), plane = t->y.shape[2] * t->y.shape[3] * t->y.shape[4];
+    const int64_t taps = d->in_channels / d->groups * d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const double proven = 2 + (double)(taps < 128 ? taps : 128) / 2 + (double)(taps / 128), allowed = mixing ? mixing : fmax(16, proven);
     int64_t i;
     for (i = 0; i < n; i++) {
         const int64_t o = i / plane % d->out_channels;
         const double b = t->bias ? bs[o] : 0, y = decode(d->output_type, results + i * (int64_t)size_of[d->output_type]);
         const int exact = !mixing && t->exact && magnitude[i] + fabs(b) < limit && (d->divisor == 1 || integer);
         const long double v = d->divisor == 1 ? sums[i] + b : exact ? (double)sums[i] / d->divisor + b : sums[i] / d->divisor + b;
-        const double full = (mixing ? largest * mixed[o] : magnitude[i]) / fabs(d->divisor) + fabs(b), bound = exact ? 0 : (mixing ? mixing : 16) * eps * full + tiny;
+        const double full = (mixing ? largest * mixed[o] : magnitude[i]) / fabs(d->divisor) + fabs(b), bound = exact ? 0 : allowed * eps * full + tiny;
         int good;
         if (isnan(v) && !integer) good = isnan(y);
         else if (isnan(v) || isinf(v) || exact) good = y == stored(d, (double)v);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Proves of the core alone, without Python: for every instruction set of this CPU and every algorithm
- *     - results agree with a naive sum in long double, within 16 eps (sum |w||x| + |bias|), those of winograd
- *       and fft within 16 eps (max |x| sum |w| + |bias|), or 24 without fused multiply-add; integers are exact where
- *       the sums are, and else as near as that bound lets them be;
+ *     - results agree with a naive sum in long double, within 16 eps (sum |w||x| + |bias|), or what longer sums
+ *       cannot exceed, those of winograd and fft within 16 eps (max |x| sum |w| + |bias|), or 24 without fused
+ *       multiply-add; integers are exact where the sums are, and else as near as that bound lets them be;
  *     - not one byte outside a buffer is touched: each lies flush against a page that may not be
  *       accessed, once after it and once before it; gaps between the elements of the output stay;
  *     - the bits depend neither on the place, nor on what memory held before, nor on how the tasks are
