@@ -19,7 +19,8 @@ from .dtypes import F64, store
 from .geometry import shown
 from .job import Job, Part, parts_of, spans
 
-ALGORITHMS = ("auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box")
+ALGORITHMS = ("auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box",
+              "integer")
 THREADING_PAYS = 2**22  # multiplications, or about a tenth of a millisecond
 PACKING_PAYS = 2**20  # bytes of weights in the order of their use
 PATIENCE = 2**31  # multiplications between two looks for Ctrl-C

@@ -71,7 +71,7 @@ cdef extern from "core/cconv.h":
 TYPES = {np.dtype(name): i for i, name in enumerate(
     ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"))}
 TYPES[np.dtype(bool)] = 0
-cdef tuple ALGORITHMS = ("auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box")
+cdef tuple ALGORITHMS = ("auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box", "integer")
 cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
@@ -80,6 +80,8 @@ WANTED = {
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row (of integers: one product), "
                  "without large terms that cancel",
     "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
+    "integer": "an 8-bit picture, one kernel of at most 128 whole numbers (for uint8 results also such numbers over a power of 2), "
+               "sums of which fit into 16 bits, stride 1, and AVX2 or NEON",
     "fft": "one kernel of 2 to 512 rows for one channel, stride 1, no dilation along the rows, and no sums of integers",
 }
 
@@ -210,9 +212,9 @@ cdef class Plan:
     cdef cconv_plan plan
     cdef bytes isa_name
 
-    def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, str border, double value,
-                 double divisor=1.0, double low=-np.inf, double high=np.inf, str algorithm="auto", isa=None,
-                 int64_t interleave=1, str weights="either", int64_t tile=0, bint exact=False):
+    def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, border, double value,
+                 double divisor=1.0, double low=-np.inf, double high=np.inf, algorithm="auto", isa=None,
+                 int64_t interleave=1, weights="either", int64_t tile=0, bint exact=False):
         cdef cconv_desc desc
         cdef cconv_status status
         cdef int i
@@ -372,7 +374,7 @@ cdef class Plan:
 cdef int64_t rank_of(const cconv_desc *desc, w) except -1:
     """What the core says of the weights, whose address it wants."""
     cdef Py_buffer b
-    if desc.in_channels != 1 or desc.out_channels != 1 or desc.kernel[2] == 1 or desc.kernel[0] * desc.kernel[1] == 1:
+    if desc.in_channels != 1 or desc.out_channels != 1 or desc.kernel[0] * desc.kernel[1] * desc.kernel[2] == 1:
         return 0
     PyObject_GetBuffer(w, &b, PyBUF_STRIDED_RO)
     rank = cconv_rank(desc, b.buf)

@@ -60,11 +60,11 @@ def correlate(
         Takes the result and is returned: exact shape, any strides, may overlap the image.
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
-    algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box"}
+    algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box", "integer"}
         "auto" chooses among ways whose results depend on nothing outside their windows, and so does "direct":
         each is within 16 eps (sum(abs(w * x)) + abs(bias)) of the exact one (docs/design.md names the
         exception: sums of over 28 taps made to round in one direction).  Kernels that are a product of a
-        column and a row, or all of one value, are found.  "fast" also takes "fft" for large kernels: results
+        column and a row, all of one value, or (over 8 bits) of small whole numbers, are found.  "fast" also takes "fft" for large kernels: results
         within 16 eps max(abs(x)) * sum(abs(w)).  The others force one way or raise ValueError.
 
     Returns

@@ -29,12 +29,14 @@ enum { BOX = 4 };          /* all weights are the same */
 
 typedef struct test {
     cconv_desc d;
-    int bias, exact, special, products, layout[3];     /* products: of a column and a row, that the kernel is a sum of, or 0; or BOX */
+    int bias, exact, special, layout[3];
+    int products;       /* of a column and a row, that the kernel is a sum of, or 0; or BOX */
+    int small;          /* 1 and the power of 2 that small whole weights are over; or 0 */
     array x, w, y;
 } test;
 
 static const size_t size_of[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
-static const char *const algorithm_names[] = {"auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box"};
+static const char *const algorithm_names[] = {"auto", "direct", "fast", "rows", "taps", "winograd", "separable", "fft", "box", "integer"};
 static const cconv_desc *current;
 static uint64_t state, seed;
 static char *arena[SLOTS];
@@ -211,6 +213,10 @@ static void random_value(const test *t, cconv_type type, int weight, unsigned ch
     if (!t->exact) real = (double)pick(-(1 << 24), 1 << 24), real = ldexp(real, -(int)pick(20, 26));
     if (!t->exact && type == CCONV_F16) real = half_value((unsigned)(draw() % 0x7c00));
     if (t->special && !weight && chance(40)) real = chance(2) ? NAN : chance(2) ? INFINITY : -INFINITY;
+    if (t->small) {
+        v = weight ? pick(is_signed ? -4 : 0, 5) : (int64_t)(draw() & 255);
+        real = weight && !integer ? ldexp((double)v, 1 - t->small) : (double)v;
+    }
     encode(type, real, v, out);
 }
 
@@ -364,12 +370,13 @@ static void compare(const test *t, const unsigned char *results, int mixing)
     const double eps = f32 ? FLT_EPSILON : DBL_EPSILON, tiny = f32 ? FLT_MIN : DBL_MIN, limit = f32 ? 0x1p24 : 0x1p53;
     const int64_t n = count_of(&t->y), plane = t->y.shape[2] * t->y.shape[3] * t->y.shape[4];
     const int64_t taps = d->in_channels / d->groups * d->kernel[0] * d->kernel[1] * d->kernel[2];
+    const int factors = t->small > 1 && d->algorithm == CCONV_SEPARABLE;      /* of weights that are no whole numbers */
     const double proven = 2 + (double)(taps < 128 ? taps : 128) / 2 + (double)(taps / 128), allowed = mixing ? mixing : fmax(16, proven);
     int64_t i;
     for (i = 0; i < n; i++) {
         const int64_t o = i / plane % d->out_channels;
         const double b = t->bias ? bs[o] : 0, y = decode(d->output_type, results + i * (int64_t)size_of[d->output_type]);
-        const int exact = !mixing && t->exact && magnitude[i] + fabs(b) < limit && (d->divisor == 1 || integer);
+        const int exact = !mixing && t->exact && !factors && magnitude[i] + fabs(b) < limit && (d->divisor == 1 || integer);
         const long double v = d->divisor == 1 ? sums[i] + b : exact ? (double)sums[i] / d->divisor + b : sums[i] / d->divisor + b;
         const double full = (mixing ? largest * mixed[o] : magnitude[i]) / fabs(d->divisor) + fabs(b), bound = exact ? 0 : allowed * eps * full + tiny;
         int good;

@@ -85,6 +85,9 @@ static int fit_for_fft(const cconv_desc *d)
            && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && (d->tile == 0 || (d->tile >= 16 && d->tile >= d->kernel[1]));
 }
 
+/* Those that serve some weights only. */
+static int by_rank(cconv_algorithm a) { return a == CCONV_SEPARABLE || a == CCONV_BOX || a == CCONV_INTEGER; }
+
 /* What cconv_rank says, where it must say something. */
 static int64_t rank_of(const test *t)
 {
@@ -112,16 +115,16 @@ static void check(test *t)
     reference(t);
     for (i = 0; cconv_isa_list(i); i++)
         for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) {
-            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, fft = a == CCONV_FFT, box = a == CCONV_BOX;
-            const int packed = winograd || separable || fft || box, mixing = winograd || fft;
+            const int winograd = a == CCONV_WINOGRAD, separable = a == CCONV_SEPARABLE, fft = a == CCONV_FFT;
+            const int packed = winograd || fft || by_rank((cconv_algorithm)a), mixing = winograd || fft;
             const int64_t tile = d->tile;
             cconv_plan plan, alone;
             d->isa = cconv_isa_list(i), d->algorithm = (cconv_algorithm)a, d->weights = CCONV_WEIGHTS_PACKED;
-            d->rank = separable || box ? rank_of(t) : 0;
+            d->rank = by_rank(d->algorithm) ? rank_of(t) : 0;
             if (packed && cconv_plan_init(&plan, d) == CCONV_ERROR_ALGORITHM) {
                 if (winograd && fit_for_winograd(d)) fail("winograd does not serve");
                 if (fft && fit_for_fft(d)) fail("fft does not serve");
-                if ((separable || box) && d->rank > 0) fail("separable does not serve");
+                if (by_rank(d->algorithm) && d->rank > 0) fail("separable does not serve");
                 d->tile = tile;
                 continue;
             }
@@ -129,7 +132,7 @@ static void check(test *t)
             if (mixing) d->tile = plan.edge;      /* which what comes with the weights decides, too */
             if (memcmp(plan.output, t->y.shape + 2, sizeof plan.output)) fail("the shape of the result");
             run(t, &plan, 1, -1, 0, got);
-            compare(t, got, (d->rank < 2 || box || t->exact) && !mixing ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
+            compare(t, got, (d->rank < 2 || !separable || t->exact) && !mixing ? 0 : strcmp(d->isa, "generic") ? 16 : 24);   /* which rounds products */
             d->weights = packed ? CCONV_WEIGHTS_PACKED : CCONV_WEIGHTS_PLAIN, plan = plan_of(d);
             run(t, &plan, 0, -1, 0, again);
             if (memcmp(got, again, bytes)) fail("other bits at another place, with weights that are not packed");
@@ -310,11 +313,28 @@ static test low_rank(void)
     return t;
 }
 
+/* Small whole numbers over 8 bits: for integer. */
+static test small_integers(void)
+{
+    static const cconv_type outputs[] = {CCONV_U8, CCONV_U8, CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16};
+    test t = plain();
+    t.exact = 1, t.special = 0, t.bias = chance(6), t.small = (int)pick(1, chance(2) ? 1 : 7);
+    t.d.input_type = CCONV_U8, t.d.output_type = outputs[pick(0, 5)];
+    t.d.border_value = (double)pick(0, 255), t.d.divisor = chance(3) ? (double)(1 << pick(0, 8)) : 1;
+    if (chance(5)) t.d.low = (double)pick(-50, 300) / 2, t.d.high = t.d.low + (double)pick(0, 300) / 2;
+    if (chance(2)) t.d.weight_type = t.d.compute;
+    if (chance(4)) t.d.interleave = 3;
+    window(&t, 1, pick(1, chance(3) ? 11 : 5), 1, chance(4) ? 3 : 1, 12), window(&t, 2, pick(1, chance(3) ? 11 : 5), 1, chance(4) ? 2 : 1, 12);
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    give(&t, 1, pick(1, 40)), give(&t, 2, pick(1, chance(3) ? 300 : 70));
+    return t;
+}
+
 static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -340,7 +360,10 @@ static void boundaries(int share)
             do t = three_by_three(); while (work_of(&t) > ALONE || !prepare(&t));
         } else if ((j -= 250) < 300) {
             do t = low_rank(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
+        } else if ((j -= 300) < 200) {
+            do t = small_integers(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else {
+            j -= 200;
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
         check(&t);
@@ -391,7 +414,7 @@ static void nonsense(const test *base)
     d.weights = (cconv_weights)(chance(40) ? (int64_t)draw() : pick(0, 2));
     d.tile = chance(40) ? nonsense_number() : 0;
     d.rank = !chance(4) ? 0 : chance(4) ? nonsense_number() : chance(2) ? pick(1, 4) : CCONV_BOX_RANK;
-    if (chance(4)) d.in_channels = d.out_channels = d.groups = 1, d.algorithm = (cconv_algorithm)pick(CCONV_SEPARABLE, CCONV_BOX);
+    if (chance(4)) d.in_channels = d.out_channels = d.groups = 1, d.algorithm = (cconv_algorithm)pick(CCONV_SEPARABLE, CCONV_INTEGER);
     if (chance(1000)) d.size--;
     current = &d;
     status = cconv_plan_init(&plan, &d);
@@ -418,7 +441,7 @@ static int digest(const char *isa)
     int i, a, f64, type;
     for (i = 0; i < 800; i++) {
         state = (uint64_t)i;
-        test t = i % 4 == 2 ? low_rank() : i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
+        test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
         if (i % 4 < 3 && work_of(&t) > 400000) continue;
         if (i % 3 == 0) t.exact = 0;
         t.d.isa = isa, current = &t.d;
@@ -427,8 +450,8 @@ static int digest(const char *isa)
             uint64_t *h = &hash[a][t.d.compute == CCONV_F64][t.d.output_type];
             t.d.algorithm = (cconv_algorithm)a, t.d.weights = CCONV_WEIGHTS_PACKED;
             if (a == CCONV_WINOGRAD && !fit_for_winograd(&t.d)) continue;
-            t.d.rank = a == CCONV_SEPARABLE || a == CCONV_BOX ? rank_of(&t) : 0;
-            if ((a == CCONV_SEPARABLE || a == CCONV_BOX) && !t.d.rank) continue;
+            t.d.rank = by_rank(t.d.algorithm) ? rank_of(&t) : 0;
+            if (by_rank(t.d.algorithm) && !t.d.rank) continue;
             if (a == CCONV_FFT && !fit_for_fft(&t.d)) continue;
             const cconv_plan plan = plan_of(&t.d);
             run(&t, &plan, i & 1, -1, 0, got);

@@ -9,7 +9,6 @@
 #include "sizes.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { BAND_VALUES = 1 << 16, MOST_TAPS = 1 << 11 };
 

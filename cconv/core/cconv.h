@@ -72,6 +72,7 @@ typedef enum cconv_algorithm {
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */
+    CCONV_INTEGER,          /* one kernel of small whole numbers, perhaps over a power of 2, over 8 bits; weights that are packed */
     CCONV_ALGORITHMS
 } cconv_algorithm;
 
@@ -93,7 +94,7 @@ typedef struct cconv_desc {
     cconv_algorithm algorithm;
     cconv_weights weights;
     int exact;                                  /* sums of integers must be exact, whatever the input's type is: no algorithm that rounds */
-    int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE or CCONV_BOX */
+    int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE, CCONV_BOX or CCONV_INTEGER */
     int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
@@ -101,6 +102,7 @@ typedef struct cconv_desc {
 typedef struct cconv_plan {
     cconv_desc desc;
     cconv_algorithm algorithm;
+    cconv_type plane_type;                      /* of the input on its way */
     const struct cconv_kernels *kernels;
     int64_t output[3];                          /* D, H, W of the result */
     int64_t tasks, packs;
@@ -118,9 +120,10 @@ typedef struct cconv_plan {
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
 
 /* How many products of a column and a row make up the only kernel of one channel, if there are few enough for CCONV_SEPARABLE;
- * else 0; CCONV_BOX_RANK where all of its weights are the same and CCONV_BOX is the fastest.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
+ * else 0; CCONV_BOX_RANK where all of its weights are the same and CCONV_BOX is the fastest, CCONV_INTEGER_RANK where CCONV_INTEGER
+ * can serve.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
  * looked into. */
-enum { CCONV_BOX_RANK = 1000 };
+enum { CCONV_BOX_RANK = 1000, CCONV_INTEGER_RANK };
 
 int cconv_rank(const cconv_desc *desc, const void *weights);
 

@@ -4,7 +4,6 @@
  */
 #include "impl.h"
 
-#include <string.h>
 
 #ifdef CCONV_X86
 #if defined(_MSC_VER)

@@ -16,7 +16,6 @@
 #include "sizes.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
     SHORTEST = 16, LONGEST = 1024,      /* tiles */

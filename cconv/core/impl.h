@@ -8,6 +8,8 @@
 
 #include "cconv.h"
 
+#include <string.h>
+
 #if defined(_MSC_VER) && !defined(__clang__)
 #define CCONV_INLINE static __forceinline
 #else
@@ -121,6 +123,16 @@ typedef void cconv_frequencies_kernel(void *re, void *im, ptrdiff_t pitch, int64
 
 typedef void cconv_each_kernel(void *re, void *im, int64_t n, const void *w);
 
+/* From sums in 16 bits to results, or, where `words` is the type of the sums, to them. */
+typedef struct cconv_rounding {
+    int words, shift;                   /* the sums are divided by 2**shift */
+    uint16_t start, low, high;          /* what sums begin at, so that none is negative; what results are clipped to */
+} cconv_rounding;
+
+/* integer.inc.h: n results of a row of bytes, of pairs of taps at their offsets from x. */
+typedef void cconv_integer_kernel(const uint8_t *x, const ptrdiff_t *offset, const int8_t *w, int64_t pairs, int64_t n, void *y,
+                                  const cconv_rounding *rounding);
+
 enum { WIDTHS = 3, HEIGHTS = 4 };   /* 1, 2, 4 vectors (rows: 1, 2); 1, 2, 4, 8 rows */
 
 typedef struct cconv_type_kernels {
@@ -145,6 +157,7 @@ typedef struct cconv_type_kernels {
 struct cconv_kernels {
     const char *name;
     const cconv_type_kernels *f32, *f64;
+    cconv_integer_kernel *integer;      /* or NULL */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */
@@ -153,6 +166,13 @@ CCONV_HIDDEN const struct cconv_kernels *cconv_choose_kernels(const char *isa);
 /* One ISA's table each; those of other architectures are not compiled. */
 extern CCONV_HIDDEN const struct cconv_kernels cconv_kernels__generic, cconv_kernels__avx2, cconv_kernels__avx512,
     cconv_kernels__neon;
+
+CCONV_INLINE int32_t cconv_four_bytes(const int8_t *p)
+{
+    int32_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    return bytes;
+}
 
 /* IEEE binary16 to binary32, exactly: the exponent is moved by a multiplication. */
 CCONV_INLINE float cconv_half(uint16_t half)
@@ -285,6 +305,17 @@ CCONV_HIDDEN cconv_status cconv_box_lay_out(cconv_plan *plan);
 CCONV_HIDDEN int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                                char *output);
+
+/* integer.c: whether it can serve, and does so for these weights; what it takes for a vector of outputs; the rest of
+ * a plan; the last three of what stands below. */
+CCONV_HIDDEN int cconv_integer_serves(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_is_integer(const cconv_desc *desc, const char *weights);
+CCONV_HIDDEN double cconv_integer_cost(const cconv_desc *desc);
+CCONV_HIDDEN cconv_status cconv_integer_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_integer_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_integer_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_integer_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+                                   char *work, char *output);
 
 /* fft.c: whether it can serve, what it takes for a vector of outputs; the rest of a plan; the last two of what stands below. */
 CCONV_HIDDEN int cconv_fft_serves(const cconv_plan *plan);

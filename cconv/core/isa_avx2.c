@@ -113,7 +113,29 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2};
+#define NAME(what) what##__avx2
+#define BYTES 32
+#define W __m256i
+#define TAPS __m256i
+#define BYTES_AT(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define STORE_BYTES(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
+#define WORDS(x) _mm256_set1_epi16((int16_t)(x))
+#define PLUS(a, b) _mm256_add_epi16(a, b)
+#define AND(a, b) _mm256_and_si256(a, b)
+#define RIGHT(v, n) _mm256_srl_epi16(v, _mm_cvtsi32_si128(n))
+#define LESS(a, b) _mm256_subs_epu16(a, b)
+#define LARGER(a, b) _mm256_max_epu16(a, b)
+#define SMALLER(a, b) _mm256_min_epu16(a, b)
+#define TAPS_OF(p) _mm256_set1_epi32(cconv_four_bytes(p))
+#define TWO_TAPS(a, b, w, low, high) \
+    low = PLUS(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), w)), \
+    high = PLUS(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), w))
+#define NARROWED(low, high) _mm256_packus_epi16(low, high)
+#define STORE_WORDS(p, low, high) \
+    STORE_BYTES(p, _mm256_permute2x128_si256(low, high, 0x20)), STORE_BYTES((p) + 16, _mm256_permute2x128_si256(low, high, 0x31))
+#include "integer.inc.h"
+
+const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -85,7 +85,30 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512};
+#define NAME(what) what##__avx512
+#define BYTES 64
+#define W __m512i
+#define TAPS __m512i
+#define BYTES_AT(p) _mm512_loadu_si512((const __m512i *)(const void *)(p))
+#define STORE_BYTES(p, v) _mm512_storeu_si512((__m512i *)(void *)(p), v)
+#define WORDS(x) _mm512_set1_epi16((int16_t)(x))
+#define PLUS(a, b) _mm512_add_epi16(a, b)
+#define AND(a, b) _mm512_and_si512(a, b)
+#define RIGHT(v, n) _mm512_srl_epi16(v, _mm_cvtsi32_si128(n))
+#define LESS(a, b) _mm512_subs_epu16(a, b)
+#define LARGER(a, b) _mm512_max_epu16(a, b)
+#define SMALLER(a, b) _mm512_min_epu16(a, b)
+#define TAPS_OF(p) _mm512_set1_epi32(cconv_four_bytes(p))
+#define TWO_TAPS(a, b, w, low, high) \
+    low = PLUS(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), w)), \
+    high = PLUS(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), w))
+#define NARROWED(low, high) _mm512_packus_epi16(low, high)
+#define STORE_WORDS(p, low, high) \
+    STORE_BYTES(p, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high)), \
+    STORE_BYTES((p) + 32, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high))
+#include "integer.inc.h"
+
+const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -6,7 +6,6 @@
 #include "impl.h"
 
 #include <math.h>
-#include <string.h>
 
 #define ACCUMULATORS 12
 
@@ -91,4 +90,4 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 
-const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic};
+const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL};

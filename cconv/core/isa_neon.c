@@ -87,6 +87,26 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 
-const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon};
+#define NAME(what) what##__neon
+#define BYTES 16
+#define W uint16x8_t
+#define TAPS uint16x8_t
+#define BYTES_AT(p) vld1q_u8(p)
+#define STORE_BYTES(p, v) vst1q_u8(p, v)
+#define WORDS(x) vdupq_n_u16((uint16_t)(x))
+#define PLUS(a, b) vaddq_u16(a, b)
+#define AND(a, b) vandq_u16(a, b)
+#define RIGHT(v, n) vshlq_u16(v, vdupq_n_s16((int16_t)-(n)))
+#define LESS(a, b) vqsubq_u16(a, b)
+#define LARGER(a, b) vmaxq_u16(a, b)
+#define SMALLER(a, b) vminq_u16(a, b)
+#define TAPS_OF(p) vreinterpretq_u16_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(cconv_four_bytes(p)))))
+#define BOTH_TAPS(sum, half, a, b, w) vmlaq_laneq_u16(vmlaq_laneq_u16(sum, vmovl_u8(half(a)), w, 0), vmovl_u8(half(b)), w, 1)
+#define TWO_TAPS(a, b, w, low, high) low = BOTH_TAPS(low, vget_low_u8, a, b, w), high = BOTH_TAPS(high, vget_high_u8, a, b, w)
+#define NARROWED(low, high) vcombine_u8(vmovn_u16(low), vmovn_u16(high))
+#define STORE_WORDS(p, low, high) vst1q_u16(p, low), vst1q_u16((p) + 8, high)
+#include "integer.inc.h"
+
+const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon, integer__neon};
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * load: a channel of the input, of any type and strides, as padded planes with unit stride in the type
- * of the sums.  The only place that knows borders.
+ * of the sums, or bytes for integer.c.  The only place that knows borders.
  *
  * A stride s is undone here: tap k at output o reads the padded coordinate o*s + k*d, which is entry
  * o + (k*d)/s of phase (k*d)%s.  Taps k and k + s/gcd(s,d) share a phase.
@@ -28,12 +28,29 @@ static int64_t below(int64_t limit, int64_t first, int64_t s, int64_t count)
     return n < count ? n : count;
 }
 
-/* The border's constant, n times in each row, in the type of the sums. */
+static void load_bytes(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y_, ptrdiff_t y_row, int64_t rows, int64_t n)
+{
+    uint8_t *y = (uint8_t *)y_;
+    int64_t i;
+    for (; rows > 0; rows--, x += x_row, y += y_row) {
+        if (x_step == 1) memcpy(y, x, (size_t)n);
+        else for (i = 0; i < n; i++) y[i] = (uint8_t)x[i * x_step];
+    }
+}
+
+static cconv_load_kernel *loader(const cconv_plan *plan)
+{
+    return plan->plane_type == CCONV_U8 ? load_bytes : cconv_of_type(plan)->load[plan->desc.input_type];
+}
+
+/* The border's constant, n times in each row. */
 static void fill(const cconv_plan *plan, char *out, int64_t rows, int64_t n)
 {
     int64_t i;
     if (n == 0) return;
-    if (plan->desc.compute == CCONV_F32) {
+    if (plan->plane_type == CCONV_U8) {
+        for (; rows > 0; rows--, out += plan->row_pitch) memset(out, (int)plan->desc.border_value, (size_t)n);
+    } else if (plan->plane_type == CCONV_F32) {
         const float value = (float)plan->desc.border_value;
         float *y = (float *)(void *)out;
         for (; rows > 0; rows--, y += plan->row_pitch)
@@ -55,8 +72,7 @@ typedef struct span {
 static void repeat(const cconv_plan *plan, const char *row, const span *at, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), pixel = d->interleave, n = d->input[2];
-    cconv_load_kernel *load = cconv_of_type(plan)->load[d->input_type];
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), pixel = d->interleave, n = d->input[2];
     int64_t j;
     for (j = 0; j < at->count; j++) {
         int64_t p, which;
@@ -65,7 +81,7 @@ static void repeat(const cconv_plan *plan, const char *row, const span *at, char
         p = at->first + j * d->stride[2];
         which = ((p % pixel) + pixel) % pixel;
         p = source((p - which) / pixel, n / pixel, d->border) * pixel + which;
-        load(row + p * d->input_stride[4], 0, 0, out + j * size, 0, 1, 1);
+        loader(plan)(row + p * d->input_stride[4], 0, 0, out + j * size, 0, 1, 1);
     }
 }
 
@@ -86,11 +102,10 @@ static ptrdiff_t step_of(int64_t stride, int64_t s, int64_t count)
 static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), s = d->stride[2];
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), s = d->stride[2];
     if (at->right > at->left)
-        cconv_of_type(plan)->load[d->input_type](row + (at->first + at->left * s) * d->input_stride[4], step,
-                                                 step_of(d->input_stride[4], s, at->right - at->left), out + at->left * size,
-                                                 (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
+        loader(plan)(row + (at->first + at->left * s) * d->input_stride[4], step, step_of(d->input_stride[4], s, at->right - at->left),
+                     out + at->left * size, (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
     if (d->border == CCONV_CONSTANT) {
         if (!fresh) return;
         fill(plan, out, count, at->left);
@@ -105,7 +120,7 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
                        char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t pitch = plan->row_pitch * (int64_t)cconv_type_size(d->compute), s = d->stride[1];
+    const int64_t pitch = plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type), s = d->stride[1];
     const int64_t rows = task->size[1] + plan->reach[1];
     const int64_t start = task->first[1] * s + phase_start(plan, 1, qh) - d->before[1];
     const int64_t top = slice ? below(0, start, s, rows) : rows, bottom = slice ? below(d->input[1], start, s, rows) : rows;
@@ -129,7 +144,7 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
 void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(d->compute);
+    const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type);
     int64_t kd, qh, qw;
     span at;
     at.count = task->size[2] + plan->reach[2];

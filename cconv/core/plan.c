@@ -5,7 +5,6 @@
  */
 #include "sizes.h"
 
-#include <string.h>
 
 static cconv_status check(cconv_plan *plan)
 {
@@ -55,6 +54,7 @@ static cconv_algorithm choose(const cconv_plan *plan)
 {
     const cconv_algorithm wanted = plan->desc.algorithm;
     if (wanted >= CCONV_ROWS) return wanted;
+    if (cconv_integer_serves(plan)) return CCONV_INTEGER;
     if (wanted != CCONV_DIRECT && cconv_winograd_serves(plan) && cconv_winograd_pays(plan)) return CCONV_WINOGRAD;
     if (wanted == CCONV_FAST && cconv_fft_serves(plan) && cconv_fft_cost(plan) < cconv_separable_cost(plan)) return CCONV_FFT;
     if (cconv_box_serves(plan)) return CCONV_BOX;
@@ -79,9 +79,10 @@ static const way *way_of(const cconv_plan *plan)
     static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
     static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
     static const way box = {cconv_box_lay_out, NULL, cconv_box_pack, cconv_box_run};
+    static const way integer = {cconv_integer_lay_out, cconv_integer_tables, cconv_integer_pack, cconv_integer_run};
     static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run};
     static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run};
-    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box};
+    static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box, &integer};
     return ways[plan->algorithm];
 }
 
@@ -101,6 +102,7 @@ static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
     plan->channels = desc->in_channels / desc->groups;
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
+    plan->plane_type = desc->compute;
     plan->algorithm = choose(plan);
     return way_of(plan)->lay_out(plan);
 }

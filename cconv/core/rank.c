@@ -12,7 +12,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 enum { MOST_REACH = 1 << 14, MOST_STRIDE = 8 };       /* of a row */
 
@@ -183,27 +182,49 @@ int cconv_is_box(const cconv_desc *d, const char *weights)
     return first != 0;
 }
 
-int cconv_rank(const cconv_desc *desc, const void *weights)
+/* Whether the weights are small whole numbers over 8 bits. */
+static int fits_integers(const cconv_desc *desc, const char *weights)
 {
-    cconv_desc any;
+    cconv_desc any = *desc;
+    cconv_plan plan;
+    if (desc->input_type != CCONV_U8 || desc->in_channels != 1 || desc->out_channels != 1) return 0;
+    any.algorithm = CCONV_ROWS;
+    any.rank = 0;
+    if (cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
+    plan.desc.rank = CCONV_INTEGER_RANK;
+    return cconv_integer_serves(&plan) && cconv_is_integer(desc, weights);
+}
+
+/* How many products, or a box; 0 where these take no less than `limit`. */
+static int products_below(const cconv_desc *desc, const char *weights, double limit)
+{
+    const double column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
+    const int forced = desc->algorithm == CCONV_SEPARABLE;
+    int most_products = MOST_RANK;
+    cconv_desc any = *desc;
     cconv_plan plan;
     products p;
-    double column, row;
-    int forced, most_products = MOST_RANK;
-    if (!desc || !weights || !cconv_fits_products(desc)) return 0;
-    if (desc->algorithm >= CCONV_ROWS && desc->algorithm != CCONV_SEPARABLE && desc->algorithm != CCONV_BOX) return 0;
-    column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
-    forced = desc->algorithm == CCONV_SEPARABLE;
-    while (most_products > 0 && !forced && cconv_rank_cost(most_products, column, row) >= cconv_direct_cost(column, row)) most_products--;
+    while (most_products > 0 && !forced && cconv_rank_cost(most_products, column, row) >= limit) most_products--;
     if (most_products == 0 && desc->algorithm != CCONV_BOX) return 0;       /* nor does a box pay then */
-    any = *desc;
     any.algorithm = CCONV_ROWS;
     any.rank = 0;
     if (cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
     plan.desc.rank = CCONV_BOX_RANK;
-    if (desc->algorithm != CCONV_SEPARABLE && cconv_box_serves(&plan) && cconv_is_box(desc, (const char *)weights)
+    if (!forced && cconv_box_serves(&plan) && cconv_is_box(desc, weights)
         && (desc->algorithm == CCONV_BOX || cconv_box_cost(desc) < cconv_rank_cost(1, column, row)))
         return CCONV_BOX_RANK;
-    if (desc->algorithm == CCONV_BOX) return 0;
-    return cconv_factor(desc, (const char *)weights, most_products, &p) ? p.rank : 0;
+    return desc->algorithm != CCONV_BOX && cconv_factor(desc, weights, most_products, &p) ? p.rank : 0;
+}
+
+int cconv_rank(const cconv_desc *desc, const void *weights)
+{
+    const int any = desc && desc->algorithm < CCONV_ROWS;
+    int integers, products = 0;
+    double limit;
+    if (!desc || !weights) return 0;
+    integers = (any || desc->algorithm == CCONV_INTEGER) && fits_integers(desc, (const char *)weights);
+    limit = integers ? cconv_integer_cost(desc) : cconv_direct_cost((double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2]);
+    if ((any || desc->algorithm == CCONV_SEPARABLE || desc->algorithm == CCONV_BOX) && cconv_fits_products(desc))
+        products = products_below(desc, (const char *)weights, limit);
+    return products || !integers ? products : CCONV_INTEGER_RANK;
 }

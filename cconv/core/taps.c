@@ -7,7 +7,6 @@
  */
 #include "impl.h"
 
-#include <string.h>
 
 static const double no_bias[MAX_TILE];
 

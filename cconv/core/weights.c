@@ -6,7 +6,6 @@
 #include "impl.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { TURNED = 32 };       /* taps and output channels that are put in order at a time */
 

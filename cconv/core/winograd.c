@@ -19,7 +19,6 @@
  */
 #include "winograd.h"
 
-#include <string.h>
 
 static const double zeros[MAX_VECTOR * 2];
 

@@ -5,7 +5,6 @@
 #include "winograd.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
     ENOUGH_TILES = 56,                  /* of a band: V and M stay near */
