@@ -64,8 +64,9 @@ def correlate(
         "auto" chooses among ways whose results depend on nothing outside their windows, and so does "direct":
         each is within 16 eps (sum(abs(w * x)) + abs(bias)) of the exact one (docs/design.md names the
         exception: sums of over 28 taps made to round in one direction).  Kernels that are a product of a
-        column and a row, all of one value, or (over 8 bits) of small whole numbers, are found.  "fast" also takes "fft" for large kernels: results
-        within 16 eps max(abs(x)) * sum(abs(w)).  The others force one way or raise ValueError.
+        column and a row, all of one value, or (over 8 bits) of small whole numbers, are found.  "fast" also
+        takes "fft" for large kernels: results within 16 eps max(abs(x)) * sum(abs(w)).  The others force one
+        way or raise ValueError.
 
     Returns
     -------
