@@ -14,16 +14,20 @@ except ImportError:
     ) from None
 
 from . import kernels as kernels
+from .conv import Conv
 from .explain import explain
 from .geometry import output_shape
+from .gradients import conv_bias, conv_input, conv_weight
 from .images import convolve, correlate, pad
 from .layers import conv1d, conv2d, conv3d
 from .photo import read_picture, sample_picture, write_picture
+from .transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .workers import get_workers, set_workers
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "conv1d", "conv2d", "conv3d", "convolve", "correlate", "explain", "get_workers", "kernels", "output_shape",
+    "Conv", "conv1d", "conv2d", "conv3d", "conv_bias", "conv_input", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "conv_weight", "convolve", "correlate", "explain", "get_workers", "kernels", "output_shape",
     "pad", "read_picture", "sample_picture", "set_workers", "write_picture",
 ]

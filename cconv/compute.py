@@ -62,8 +62,8 @@ def forced_isa() -> str | None:
 class EngineJob:
     """A job as the engine takes it: which arrays it can use as they lie, and a plan for each part."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, weights: str = "either") -> None:
+        self.job, self.weights = job, weights
         self.readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
         self.direct = (
             _as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
@@ -104,7 +104,7 @@ class EngineJob:
             lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
             (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
             -np.inf if low is None else low, np.inf if high is None else high, self.algorithm, forced_isa(), pixel,
-            tile=self.tile, exact=job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu",
+            weights=self.weights, tile=self.tile, exact=job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu",
         )
 
 
@@ -123,15 +123,21 @@ def _run_engine(job: Job) -> bool:
     return True
 
 
-def plan_of(job: Job) -> engine.Plan | None:
-    """The plan of a job, if that is all that one with other values of the same arrays needs."""
+def engine_alone(job: Job, weights: str = "either") -> EngineJob | None:
+    """The job for the engine, if one plan serves all that have other values in the same arrays."""
     integers = job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu"  # their values decide what holds the sums
     if len(job.x) == 0 or job.algorithm == "loop" or integers:
         return None
+    lies = EngineJob(job, weights)
+    return lies if lies.readable and lies.direct else None
+
+
+def plan_of(job: Job) -> engine.Plan | None:
+    """The plan of a job, if that is all that one with other values of the same arrays needs."""
     if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
         return None
-    lies = EngineJob(job)
-    return lies.plan(next(lies.parts())) if lies.readable and lies.direct and _as_it_lies(job.w) else None
+    lies = engine_alone(job)
+    return lies.plan(next(lies.parts())) if lies is not None and _as_it_lies(job.w) else None
 
 
 def threads_for(plan: engine.Plan, workers: Any) -> int:
@@ -144,18 +150,23 @@ def run_plan(
 ) -> None:
     """Run all tasks of a plan; engine.NotFinite where weights are not and zeros are padded."""
     if not plan.prepacked:
-        _share(plan, x, w, bias, y, threads)
+        share(plan, x, w, bias, y, threads)
         return
     packed = plan.room()
+    pack(plan, w, packed, threads)
+    share(plan, x, packed, bias, y, threads)
+    engine.give_back(packed)
+
+
+def pack(plan: engine.Plan, w: np.ndarray, packed: np.ndarray, threads: int) -> None:
+    """The weights in the order of their use; engine.NotFinite as `run_plan`."""
     if threads == 1 or plan.packed_bytes < PACKING_PAYS:
         plan.pack_part(0, plan.packs, w, packed)
     else:
         pool.run([partial(plan.pack_part, *ends, w, packed) for ends in _cut(plan.packs, threads, 0)], threads)
-    _share(plan, x, packed, bias, y, threads)
-    engine.give_back(packed)
 
 
-def _share(
+def share(
     plan: engine.Plan, x: np.ndarray, weights: np.ndarray, bias: np.ndarray | None, y: np.ndarray, threads: int
 ) -> None:
     """All tasks of a plan, in ranges that threads take one after the other."""

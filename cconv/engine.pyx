@@ -53,8 +53,10 @@ cdef extern from "core/cconv.h":
         int64_t band[3]
         int64_t bands[3]
         int64_t tasks, packs
-        int prepacked
-        int64_t edge, wide
+        int prepacked, form, must_be_finite
+        int apart[3]
+        int64_t cycle[3]
+        int64_t edge, wide, channel_block, tiles, tile, larger_tiles
         size_t packed_bytes, workspace_bytes
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
@@ -176,6 +178,21 @@ def call_key(tuple options, tuple reals, dtype, x, w, bias, out):
         if out_layout is None or meet(of_out, of_x) or meet(of_out, of_w) or bias is not None and meet(of_out, of_bias):
             return None
     return options, reals, dtype, x_layout, w_layout, bias_layout, out_layout, b"" if isa == NULL else <bytes>isa
+
+
+def layer_key(x, out):
+    """The same of a call with weights that stay."""
+    cdef Extent of_x, of_out
+    cdef const char *isa = getenv("CCONV_ISA")
+    x_layout = describe(x, &of_x, PyBUF_STRIDED_RO)
+    if x_layout is None:
+        return None
+    if out is None and isa == NULL:
+        return x_layout
+    out_layout = None if out is None else describe(out, &of_out, PyBUF_STRIDED)
+    if out is not None and (out_layout is None or meet(of_out, of_x)):
+        return None
+    return x_layout, out_layout, b"" if isa == NULL else <bytes>isa
 
 
 cdef inline bint meet(Extent a, Extent b):
@@ -321,6 +338,14 @@ cdef class Plan:
     @property
     def packs(self):
         return self.plan.packs
+
+    @property
+    def packing(self):
+        """What the packed weights depend on, besides the weights: plans for which it is equal can share them."""
+        cdef cconv_plan *p = &self.plan
+        return (p.algorithm, p.desc.compute, self.isa, p.form, p.must_be_finite, p.desc.rank, p.edge, p.wide, p.channel_block, p.tiles,
+                p.tile, p.larger_tiles, p.packed_bytes, p.desc.divisor, p.desc.output_type,
+                tuple([(p.apart[i], p.cycle[i]) for i in range(3)]))
 
     @property
     def work(self):

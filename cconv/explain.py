@@ -104,10 +104,11 @@ def explain(*args: Any, **kwargs: Any) -> Plan:
         image, kernel, *options = bound.arguments.values()
         call = partial(images._filter, do=prepare)
         out, job = call(kernel, function is images.convolve, image, *options)
-    return _plan(out.shape, job)
+    return describe(out.shape, job)
 
 
-def _plan(shape: tuple[int, ...], job: Job) -> Plan:
+def describe(shape: tuple[int, ...], job: Job, weights: str = "either") -> Plan:
+    """The plan of a job; weights: "packed" where they are kept in the order of their use."""
     taps = job.w[:1].size
     common: dict[str, Any] = dict(
         shape=shape, dtype=job.wanted, sums=job.compute, padding=job.geometry.pads,
@@ -118,7 +119,7 @@ def _plan(shape: tuple[int, ...], job: Job) -> Plan:
         shared = 8 * job.y.size * taps >= THREADING_PAYS
         return Plan("loop", why, workspace_bytes=3 * job.y.shape[-1] * job.compute.itemsize, packed_bytes=0, tasks=1,
                     workers=job.threads if shared else 1, isa="any", **common)
-    lies = EngineJob(job)
+    lies = EngineJob(job, weights)
     part = next(lies.parts())
     plan = lies.plan(part if lies.direct else part._replace(y=np.empty(part.y.shape, job.compute)))
     outputs = job.w.shape[0] // job.groups

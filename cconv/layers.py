@@ -195,7 +195,7 @@ def _conv(
     b = None if bias is None else as_array("bias", bias)
     last = one_of("layout", layout, LAYOUTS) == "channels_last"
     groups = integer("groups", groups)
-    _check_shapes(axes, x, w, b, groups, last)
+    check_shapes(axes, x, w, b, groups, last)
 
     batched = x.ndim == axes + 2
 
@@ -216,7 +216,7 @@ def _conv(
     )
 
 
-def _check_shapes(
+def check_shapes(
     axes: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int, last: bool
 ) -> None:
     """input, weight and bias must fit each other and the number of groups."""

@@ -105,7 +105,7 @@ def prepare(
     wanted = result_dtype(dtype, out, natural)
     if out is not None:
         check_out(out, shape, wanted)
-    compute, value = _compute_dtype(name, image, w, bias, geometry.value, natural, wanted)
+    compute, value = compute_dtype(name, image, w, bias, geometry.value, natural, wanted)
     if out is None:
         out = empty(addressable(shape), wanted)
     else:
@@ -156,7 +156,7 @@ def recall(
     return key, y
 
 
-def _compute_dtype(
+def compute_dtype(
     name: str, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, value: float | int,
     natural: np.dtype, wanted: np.dtype,
 ) -> tuple[np.dtype, float | int]:

@@ -1,0 +1,320 @@
+"""Gradients of a convolution: the vocabulary of torch.nn.grad.
+
+With y = conv(input, weight) + bias and any g of y's shape, these are the adjoints:
+<conv(x, weight), g> = <x, conv_input(x.shape, weight, g)> = <weight, conv_weight(x, weight.shape, g)>, for every padding,
+padding mode, stride, dilation and number of groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import loop
+from .compute import run
+from .dtypes import F32, F64, as_array, check_out, empty, result_dtype
+from .geometry import addressable, integer, is_sequence, one_of, shown
+from .job import Geometry, Job
+from .layers import LAYOUTS, check_shapes
+from .operation import resolve_geometry
+from .transposed import spread
+from .workers import resolve
+
+FEW_CHANNELS = 16  # of a group: less than a vector
+COLUMNS = 2**21  # values of windows written out at a time
+
+
+def conv_input(
+    input_shape: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, *,
+    padding_mode: str = "zeros", padding_value: float = 0.0, layout: str = "channels_first", dtype: Any = None,
+    out: np.ndarray | None = None, workers: int | None = None,
+) -> np.ndarray:
+    """Gradient of a convolution with respect to its input.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        Of the input: (N, C, H, W) or (C, H, W), with one or three spatial axes too, in the layout.
+    weight : array_like, shape (O, C/groups, K...)
+    grad_output : array_like
+        The gradient with respect to the result; of the result's shape.
+    stride, padding, dilation, groups, padding_mode, padding_value, layout
+        Of the convolution, as in `conv2d`.
+    dtype : dtype, optional
+        Of the gradient: float32 or float64.  By default ``numpy.result_type(weight, grad_output)``, at least float32.
+    out : ndarray, optional
+        Takes the gradient and is returned.
+    workers : int, optional
+        Threads; by default all cores (see `set_workers`).  The result does not depend on it.
+
+    Returns
+    -------
+    ndarray, of input_shape
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As `conv2d`, and where shapes do not belong to each other.
+
+    Examples
+    --------
+    >>> import numpy as np, cconv
+    >>> w, g = np.array([[[1., 10.]]]), np.array([[[1., 2., 3.]]])
+    >>> cconv.conv_input((1, 1, 4), w, g)
+    array([[[ 1., 12., 23., 30.]]])
+    """
+    shape = _shape("input_shape", input_shape)
+    w, g = as_array("weight", weight), as_array("grad_output", grad_output)
+    like = np.broadcast_to(np.zeros((), F32), shape)
+    call = _Call(like, w, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (w, g), workers)
+    result = _result(shape, call.dtype, out, (w, g))
+    y = call.planes(result)
+    g = call.planes(g if out is None or not np.may_share_memory(g, out) else g.copy())
+    geometry, batch = call.geometry, y.shape[:2]
+    if geometry.mode in loop.CONSTANTS:
+        _spread(call, g, w, y, geometry.pads)
+        return result
+    padded = np.empty((*batch, *(n + sum(p) for n, p in zip(y.shape[2:], geometry.pads, strict=True))), call.dtype)
+    _spread(call, g, w, padded, ((0, 0),) * len(geometry.pads))
+    y[...] = _folded(padded, y.shape[2:], geometry)
+    return result
+
+
+def conv_weight(
+    input: Any, weight_shape: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, *,
+    padding_mode: str = "zeros", padding_value: float = 0.0, layout: str = "channels_first", dtype: Any = None,
+    out: np.ndarray | None = None, workers: int | None = None,
+) -> np.ndarray:
+    """Gradient of a convolution with respect to its weight.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C, H, W) or (C, H, W), with one or three spatial axes too, in the layout
+    weight_shape : sequence of int
+        (O, C/groups, K...)
+    grad_output : array_like
+        The gradient with respect to the result; of the result's shape.
+    stride, padding, dilation, groups, padding_mode, padding_value, layout
+        Of the convolution, as in `conv2d`.
+    dtype, out, workers
+        As in `conv_input`.
+
+    Returns
+    -------
+    ndarray, of weight_shape
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As `conv2d`, and where shapes do not belong to each other.
+
+    Examples
+    --------
+    >>> import numpy as np, cconv
+    >>> x, g = np.array([[[1., 2., 3., 4.]]]), np.array([[[1., 0., 1.]]])
+    >>> cconv.conv_weight(x, (1, 1, 2), g)
+    array([[[4., 6.]]])
+    """
+    shape = _shape("weight_shape", weight_shape)
+    x, g = as_array("input", input), as_array("grad_output", grad_output)
+    like = np.broadcast_to(np.zeros((), F32), shape)
+    call = _Call(x, like, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (x, g), workers)
+    result = _result(shape, call.dtype, out, ())
+    grad = np.zeros(shape, call.dtype) if out is not None and np.may_share_memory(result, x) | np.may_share_memory(result, g) else result
+    with np.errstate(all="ignore"):
+        _gather(call, call.planes(x), call.planes(g), grad)
+    if grad is not result:
+        result[...] = grad
+    return result
+
+
+def conv_bias(grad_output: Any, *, layout: str = "channels_first", axes: int | None = None, dtype: Any = None) -> np.ndarray:
+    """Gradient of a convolution with respect to its bias: the sum of each output channel.
+
+    Parameters
+    ----------
+    grad_output : array_like, shape (N, O, H, W), with one or three spatial axes too
+        The gradient with respect to the result.  Without a batch, (O, H, W), where `axes` says so.
+    layout : {"channels_first", "channels_last"}
+    axes : int, optional
+        How many spatial axes there are; by default all but two.
+    dtype : dtype, optional
+        float32 or float64; by default that of grad_output, at least float32.
+
+    Returns
+    -------
+    ndarray, shape (O,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays and words that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, cconv
+    >>> cconv.conv_bias(np.arange(8.).reshape(1, 2, 2, 2))
+    array([ 6., 22.])
+    """
+    g = as_array("grad_output", grad_output)
+    last = one_of("layout", layout, LAYOUTS) == "channels_last"
+    spatial = g.ndim - 2 if axes is None else integer("axes", axes, 1, 3)
+    if g.ndim not in (spatial + 1, spatial + 2) or not 1 <= spatial <= 3:
+        raise ValueError(f"grad_output has shape {g.shape}, {g.ndim} axes; want 3 to 5: (N, O, spatial...), or say axes=")
+    channel = g.ndim - 1 if last else g.ndim - spatial - 1
+    total: np.ndarray = np.sum(g, tuple(a for a in range(g.ndim) if a != channel), F64)
+    return total.astype(_float(dtype, (g,)))
+
+
+class _Call:
+    """A convolution that has taken place, checked: x and w may stand for their shapes only."""
+
+    def __init__(
+        self, x: np.ndarray, w: np.ndarray, g: np.ndarray, stride: Any, padding: Any, dilation: Any, groups: Any, padding_mode: Any,
+        padding_value: Any, layout: Any, dtype: Any, given: tuple[np.ndarray, ...], workers: Any,
+    ) -> None:
+        axes = w.ndim - 2
+        if not 1 <= axes <= 3:
+            raise ValueError(f"weight has shape {w.shape}, {w.ndim} axes; want 3 to 5: (O, C/groups, K...)")
+        self.last = one_of("layout", layout, LAYOUTS) == "channels_last"
+        self.groups = integer("groups", groups)
+        check_shapes(axes, x, w, None, self.groups, self.last)
+        self.batched = x.ndim == axes + 2
+        self.geometry = resolve_geometry(self.planes(x).shape[2:], w.shape[2:], stride, padding, dilation, padding_mode, padding_value)
+        sample = (*self.geometry.sizes, len(w)) if self.last else (len(w), *self.geometry.sizes)
+        shape = (len(x), *sample) if self.batched else sample
+        if g.shape != shape:
+            raise ValueError(f"grad_output has shape {g.shape}; the convolution's result has {shape}")
+        self.dtype = _float(dtype, given)
+        self.threads = resolve(workers)
+
+    def planes(self, array: np.ndarray) -> np.ndarray:
+        array = array if self.batched else array[None]
+        return np.moveaxis(array, -1, 1) if self.last else array
+
+
+def _shape(name: str, shape: Any) -> tuple[int, ...]:
+    if not is_sequence(shape):
+        raise TypeError(f"{name} is {shown(shape)} ({type(shape).__name__}); want a shape, like (N, C, H, W)")
+    return addressable([integer(f"{name}[{i}]", n, 0) for i, n in enumerate(shape)])
+
+
+def _float(dtype: Any, given: tuple[np.ndarray, ...]) -> np.dtype:
+    """The gradient's dtype."""
+    natural = np.result_type(F32, *(a.dtype for a in given))
+    wanted = result_dtype(dtype, None, F64 if natural.itemsize > 4 else F32)
+    if wanted not in (F32, F64):
+        raise TypeError(f"dtype is {wanted}; gradients are float32 or float64")
+    return wanted
+
+
+def _result(shape: Sequence[int], dtype: np.dtype, out: Any, given: tuple[np.ndarray, ...]) -> np.ndarray:
+    if out is None:
+        return empty(shape, dtype)
+    check_out(out, shape, dtype)
+    if out.dtype != dtype:
+        raise ValueError(f"out has dtype {out.dtype}; the gradient is {dtype}: pass dtype={str(out.dtype)!r} too")
+    return out
+
+
+def _spread(call: _Call, g: np.ndarray, w: np.ndarray, y: np.ndarray, pads: tuple[tuple[int, int], ...]) -> None:
+    """y: what the results' gradients come to at each value that was read, or padded."""
+    geometry = Geometry(call.geometry.stride, pads, call.geometry.dilation, y.shape[2:], "zeros", 0)
+    w = w if not np.may_share_memory(w, y) else w.copy()
+    with np.errstate(all="ignore"):
+        spread(Job(g, w, None, y, geometry, call.groups, 0, call.dtype, call.dtype, None, None, call.threads, "auto"))
+
+
+def _folded(padded: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> np.ndarray:
+    """What stands on a border, added to the values that it repeats."""
+    for axis, (n, (before, after)) in enumerate(zip(sizes, geometry.pads, strict=True)):
+        where = loop.border_map(n, before, after, geometry.mode)
+        lines = np.moveaxis(padded, 2 + axis, 0)
+        sums = lines[before : before + n].copy()
+        for at in (*range(before), *range(before + n, before + n + after)):
+            sums[where[at]] += lines[at]
+        padded = np.moveaxis(sums, 0, 2 + axis)
+    return padded
+
+
+def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
+    """grad[o, c, k] = sum over samples and positions p of g[o, p] x[c, p s + k d - before].
+
+    That is a convolution: its kernel is g, its input channels are the samples, its results lie along the channels of x,
+    and stride and dilation change places.  With few channels, they lie along the taps too, in windows written out.
+    """
+    channels, axes = grad.shape[1], grad.ndim - 2
+    grad[...] = 0
+    if g.size == 0 or x.size == 0 and call.geometry.value == 0:
+        return
+    g = np.ascontiguousarray(g.swapaxes(0, 1), call.dtype)
+    per_sample = x[:1].size if channels >= FEW_CHANNELS else g[0, 0].size * grad[0].size * call.groups
+    step = max(1, COLUMNS // max(1, per_sample))
+    for first in range(0, len(x), step):
+        part = np.moveaxis(x[first : first + step], 1, -1)
+        if channels < FEW_CHANNELS:
+            _add_windows(call, part, g[:, first : first + step], grad)
+        elif axes < 3:
+            _add_samples(call, part, g[:, first : first + step], call.geometry, grad)
+        else:       # a depth of the kernel sees other slices, which count as samples
+            flat = call.geometry._replace(**{n: getattr(call.geometry, n)[1:] for n in ("stride", "pads", "dilation", "sizes")})
+            slices = g[:, first : first + step].reshape(len(g), -1, *g.shape[3:])
+            for k in range(grad.shape[2]):
+                seen = _taken(part, 0, call.geometry, call.geometry.sizes[0], None, k)
+                _add_samples(call, seen.reshape(-1, *seen.shape[2:]), slices, flat, grad[:, :, k])
+
+
+def _add_samples(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:
+    """What samples x (N, spatial..., C) and g (O, N, positions...) add."""
+    lines = x.reshape(*x.shape[:-1], call.groups, -1)       # (N, spatial..., groups, C/groups), then groups first
+    lines = np.ascontiguousarray(np.moveaxis(lines, -2, 0), call.dtype).reshape(1, -1, *x.shape[1:-1], grad.shape[1])
+    kernel = grad.shape[2:]
+    pads = tuple((before, d * (k - 1) + s * (m - 1) + 1 - n - before) for n, k, m, s, d, (before, _) in zip(
+        x.shape[1:-1], kernel, geometry.sizes, geometry.stride, geometry.dilation, geometry.pads, strict=True))
+    turned = Geometry((*geometry.dilation, 1), (*pads, (0, 0)), (*geometry.stride, 1), (*kernel, grad.shape[1]), geometry.mode, geometry.value)
+    grad += np.moveaxis(_products(call, lines, g[..., None], turned), -1, 1)
+
+
+def _add_windows(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
+    """The same, by what each position sees, written out: some lines of positions at a time."""
+    geometry, kernel, groups = call.geometry, grad.shape[2:], call.groups
+    axes, channels = len(kernel), grad.shape[1]
+    step = max(1, COLUMNS // max(1, x.shape[0] * grad[0].size * groups * int(np.prod(geometry.sizes[1:]))))
+    for axis in range(1, axes):
+        x = _taken(x, axis, geometry, geometry.sizes[axis], kernel[axis])
+    for first in range(0, geometry.sizes[0], step):
+        part = g[:, :, first : first + step]
+        seen = _taken(x, 0, geometry, part.shape[2], kernel[0], first=first).astype(call.dtype, copy=False)
+        strides, n = seen.strides, seen.shape[0]
+        windows = np.lib.stride_tricks.as_strided(
+            seen, (n, *part.shape[2:], *kernel, groups, channels),
+            (strides[0], *(a * s for a, s in zip(strides[1:], geometry.stride, strict=False)),
+             *(a * d for a, d in zip(strides[1:], geometry.dilation, strict=False)), channels * strides[-1], strides[-1]), writeable=False)
+        lines = np.ascontiguousarray(np.moveaxis(windows, -2, 0)).reshape(1, groups * n, -1, channels * int(np.prod(kernel)))
+        positions = lines.shape[2]
+        whole = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, lines.shape[3]), "zeros", 0)
+        sums = _products(call, lines, part.reshape(len(g), n, positions, 1), whole)
+        grad += np.moveaxis(sums.reshape(len(g), *kernel, channels), -1, 1)
+
+
+def _products(call: _Call, x: np.ndarray, w: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The convolution of one sample."""
+    y = np.empty((1, len(w), *geometry.sizes), call.dtype)
+    run(Job(x, w, None, y, geometry, call.groups, geometry.value, call.dtype, call.dtype, None, None, call.threads, "direct"))
+    return y[0]
+
+
+def _taken(x: np.ndarray, axis: int, geometry: Geometry, size: int, taps: int | None, tap: int = 0, first: int = 0) -> np.ndarray:
+    """Of x (N, spatial..., C): along an axis, all from what the first tap of position `first` sees to the last of `taps` taps of the
+    last of `size` positions; without `taps`, only what `tap` sees at each of them."""
+    s, d, before = geometry.stride[axis], geometry.dilation[axis], geometry.pads[axis][0]
+    start, length = first * s + tap * d, (size - 1) * s + ((taps or 1) - 1) * d + 1
+    at = loop.tap_map(x.shape[1 + axis], before, 0, start + length, 1, 1, 1, geometry.mode)[0][start : None : 1 if taps else s]
+    if len(at) and at[0] >= 0 and (np.diff(at) == 1).all():
+        return x[(slice(None),) * (1 + axis) + (slice(at[0], at[0] + len(at)),)]
+    seen = x.take(np.maximum(at, 0), 1 + axis) if x.shape[1 + axis] else np.zeros((*x.shape[: 1 + axis], len(at), *x.shape[2 + axis :]), x.dtype)
+    if (at < 0).any():
+        seen[(slice(None),) * (1 + axis) + (at < 0,)] = geometry.value
+    return seen
