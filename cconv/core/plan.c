@@ -86,6 +86,20 @@ static const way *way_of(const cconv_plan *plan)
     return ways[plan->algorithm];
 }
 
+/* The strides of weight axes of length 1 say nothing: as if the axis were there. */
+static void tidy_strides(cconv_desc *d, int64_t channels)
+{
+    const int64_t length[5] = {2, channels, d->kernel[0], d->kernel[1], d->kernel[2]};
+    int64_t inner = (int64_t)cconv_type_size(d->weight_type);
+    int a = 4;
+    while (a > 0 && length[a] == 1) a--;
+    if (a > 0) inner = d->weight_stride[a];
+    for (a = 4; a > 0; a--) {
+        if (length[a] == 1) d->weight_stride[a] = inner;
+        inner = d->weight_stride[a] * length[a];
+    }
+}
+
 static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
 {
     cconv_status status;
@@ -102,6 +116,7 @@ static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
     plan->channels = desc->in_channels / desc->groups;
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
+    tidy_strides(&plan->desc, plan->channels);
     plan->plane_type = desc->compute;
     plan->algorithm = choose(plan);
     return way_of(plan)->lay_out(plan);

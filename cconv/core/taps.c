@@ -219,7 +219,7 @@ static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b,
     if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * plan->channels + next) * d->input_stride[1]
                                 + row * d->input_stride[3], d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
-    if (!plan->prepacked && plan->dense_weights)
+    if (!plan->prepacked && plan->dense_weights && d->weight_stride[4] == (int64_t)cconv_type_size(d->weight_type))
         b->ordered = fetching(weights + (task->group * plan->outputs + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
                               d->weight_stride[0], task->out_count, held * d->weight_stride[1], tiles);

@@ -21,20 +21,61 @@ int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count)
     return plan->form == ACROSS ? (count + lanes - 1) / lanes * lanes : count;
 }
 
+/* Taps in the order of (channel, kd, kh, kw), by runs of a constant step: where the next lies, and how many follow with it. */
+typedef struct walk {
+    const char *weight;
+    int64_t tap, left;
+} walk;
+
+static void find_run(const cconv_plan *plan, const char *weights, walk *at)
+{
+    const int64_t *stride = plan->desc.weight_stride, *k = plan->desc.kernel;
+    const int64_t c = at->tap / plan->kernel, t = at->tap % plan->kernel;
+    const int whole = (k[1] == 1 || stride[3] == k[2] * stride[4]) && (k[0] == 1 || stride[2] == k[1] * k[2] * stride[4]);
+    at->left = plan->dense_weights ? plan->taps - at->tap : whole ? plan->kernel - t : k[2] - t % k[2];
+    at->weight = weights + c * stride[1] + t / (k[1] * k[2]) * stride[2] + t / k[2] % k[1] * stride[3] + t % k[2] * stride[4];
+}
+
 /* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
 void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->weight_stride, *k = d->kernel;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), step = d->weight_stride[4];
     cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    int64_t t;
+    walk at = {weight, first, n};
+    int64_t i;
     if (plan->dense_weights) {
-        load(weight + first * stride[4], 0, (ptrdiff_t)stride[4], out, 0, 1, n);
+        load(weight + first * step, 0, (ptrdiff_t)step, out, 0, 1, n);
         return;
     }
-    for (t = first; t < first + n; t++, out += size)
-        load(weight + t / (k[0] * k[1] * k[2]) * stride[1] + t / (k[1] * k[2]) % k[0] * stride[2] + t / k[2] % k[1] * stride[3]
-                 + t % k[2] * stride[4], 0, 0, out, 0, 1, 1);
+    for (; n > 0; n -= at.left, at.tap += at.left, out += at.left * size) {
+        find_run(plan, weight, &at);
+        if (at.left > n) at.left = n;
+        if (d->weight_type != d->compute) load(at.weight, 0, (ptrdiff_t)step, out, 0, 1, at.left);
+        else if (size == 4) for (i = 0; i < at.left; i++) ((float *)(void *)out)[i] = *(const float *)(const void *)(at.weight + i * step);
+        else for (i = 0; i < at.left; i++) ((double *)(void *)out)[i] = *(const double *)(const void *)(at.weight + i * step);
+    }
+}
+
+/* Taps of `count` output channels that lie anyhow, in the type of the sums: each tap's side by side. */
+static void order_anyhow(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, int64_t count, char *out, int64_t pitch)
+{
+    const int64_t to_next = plan->desc.weight_stride[0], step = plan->desc.weight_stride[4];
+    walk at = {weight, first, 0};
+    int64_t t, o;
+    for (t = 0; t < n; t++, at.tap++, at.left--, at.weight += step) {
+        if (at.left == 0) {
+            find_run(plan, weight, &at);
+            for (o = 0; o < count; o++) PREFETCH(at.weight + 4 * plan->desc.weight_stride[1] + o * to_next);     /* of a channel to come */
+        }
+        if (plan->desc.compute == CCONV_F32) {
+            float *y = (float *)(void *)out + t * pitch;
+            for (o = 0; o < count; o++) y[o] = *(const float *)(const void *)(at.weight + o * to_next);
+        } else {
+            double *y = (double *)(void *)out + t * pitch;
+            for (o = 0; o < count; o++) y[o] = *(const double *)(const void *)(at.weight + o * to_next);
+        }
+    }
 }
 
 /* The weights of a tile for taps first to first + n - 1, in order; returns 0 if some must be finite and are not. */
@@ -51,6 +92,11 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
     int finite = 1;
     weight += (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0];
     if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
+    if (!as_they_lie && d->weight_type == d->compute) {
+        order_anyhow(plan, weight, first, n, count, out, pitch);
+        for (t = 0; t < n && plan->must_be_finite; t++) finite &= kernels->within(out + t * pitch * size, count, INFINITY);
+        return finite;
+    }
     for (t = 0; t < n; t += TURNED)
         for (o = 0; o < count; o += TURNED) {
             const int64_t taps = n - t < TURNED ? n - t : TURNED, held = count - o < TURNED ? count - o : TURNED;

@@ -47,8 +47,10 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
         const int64_t n = least(AT_ONCE, plan->channels - c);
         finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
         kernels_of(plan)->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)product_values(plan));
+        if (!plan->dense_weights)       /* those of an output channel may lie far apart */
+            kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + c * KERNEL * size, (ptrdiff_t)plan->taps);
     }
-    for (o = 0; o < count; o++)
+    for (o = 0; o < count && plan->dense_weights; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
                         same + o * plan->taps * size);
     packed[index] = (char)!kernels->within(same, count * plan->taps, cconv_limit(plan));
