@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compute import run
+from .compute import ALGORITHMS, run
 from .dtypes import as_array, check_out, default_dtype, empty, result_dtype, store
 from .geometry import LARGEST, addressable, integer, is_sequence, one_of, per_axis, resolve_padding, shown
 from .job import Geometry, Job
@@ -178,6 +178,7 @@ def _conv_transpose(
     outputs = w.shape[1] * groups
     sample = (*sizes, outputs) if last else (outputs, *sizes)
     shape = (len(x), *sample) if batched else sample
+    one_of("algorithm", algorithm, ALGORITHMS)
     limits, threads = check_activation(activation), resolve(workers)
     wanted = result_dtype(dtype, out, natural)
     if out is not None:
@@ -208,18 +209,18 @@ def spread(job: Job) -> None:
     """Fill y of a job whose weights are (C, O/groups, taps...) and whose geometry is that of the convolution from y to x."""
     geometry, w = job.geometry, forward_weight(job.w, job.groups)
     axes = [
-        [phase for phase in _phases(*numbers) if phase.count > 0]
+        _phases(*numbers)
         for numbers in zip(job.x.shape[2:], w.shape[2:], geometry.sizes, geometry.stride, (p[0] for p in geometry.pads), geometry.dilation,
                            strict=True)
     ]
-    for phases in itertools.product(*axes):
-        y = job.y[(slice(None), slice(None), *(p.places for p in phases))]
-        if any(p.taps == slice(0, 0) for p in phases) or job.x.shape[2:].count(0):
-            _fill(y, job)
-            continue
+    reached = math.prod(job.x.shape[2:]) and all(len(p) == min(s, n) for p, s, n in zip(axes, geometry.stride, geometry.sizes, strict=True))
+    if not reached:
+        _fill(job.y, job)
+    for phases in itertools.product(*axes) if math.prod(job.x.shape[2:]) else ():
         part = Geometry((1,) * len(phases), tuple(p.pads for p in phases), tuple(p.dilation for p in phases),
                         tuple(p.count for p in phases), "zeros", 0)
         taps = w[(slice(None), slice(None), *(p.taps for p in phases))]
+        y = job.y[(slice(None), slice(None), *(slice(p.first, None, s) for p, s in zip(phases, geometry.stride, strict=True)))]
         run(job._replace(w=taps, y=y, geometry=part))
 
 
@@ -233,27 +234,28 @@ def _fill(y: np.ndarray, job: Job) -> None:
     y[...] = narrow.reshape(-1, *[1] * (y.ndim - 2))
 
 
-class _Phase:
-    """The places first, first + s ... of an axis of the result, as a convolution of their own."""
+class _Phase(NamedTuple):
+    """The places first, first + stride ... of an axis of the result, as a convolution of their own."""
 
-    def __init__(self, first: int, n: int, k: int, size: int, s: int, before: int, d: int) -> None:
-        self.places = slice(first, None, s)
-        self.count = len(range(first, size, s))
-        step = s // math.gcd(s, d)  # taps that far apart are in the same phase
-        starts = [tap for tap in range(min(k, step)) if (first + before - tap * d) % s == 0]
-        self.dilation, self.pads, self.taps = d // math.gcd(s, d), (0, 0), slice(0, 0)
-        if starts:
-            tap = starts[0]
-            count = len(range(tap, k, step))
-            final = tap + (count - 1) * step
-            self.taps = slice(final, tap - 1 if tap else None, -step)  # the nearest input has the last tap
-            reach = (count - 1) * self.dilation
-            left = reach - (first + before - tap * d) // s
-            self.pads = left, self.count + reach - n - left
+    first: int
+    count: int
+    taps: slice
+    dilation: int
+    pads: tuple[int, int]
 
 
 def _phases(n: int, k: int, size: int, s: int, before: int, d: int) -> list[_Phase]:
-    return [_Phase(first, n, k, size, s, before, d) for first in range(min(s, size))]
+    """Those that taps reach."""
+    phases, step, dilation = [], s // math.gcd(s, d), d // math.gcd(s, d)
+    for tap in range(min(k, step)):  # taps that many apart are in the same phase
+        first = (tap * d - before) % s
+        count, taps = len(range(first, size, s)), len(range(tap, k, step))
+        if count:
+            backwards = slice(tap + (taps - 1) * step, tap - 1 if tap else None, -step)  # the nearest input has the last tap
+            reach = (taps - 1) * dilation
+            left = reach - (first + before - tap * d) // s
+            phases.append(_Phase(first, count, backwards, dilation, (left, count + reach - n - left)))
+    return phases
 
 
 def _sizes(

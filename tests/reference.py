@@ -93,6 +93,27 @@ def convolution(x, w, bias, stride, pads, dilation, groups=1, mode="zeros", valu
     return (N, O, *map(len, starts)), sums, bounds
 
 
+def transposed(x, w, bias, stride, pads, dilation, sizes, groups=1):
+    """x (N, C, positions...), w (C, OG, taps...): each value, times the kernel, is added where its taps lie.
+
+    Returns the shape (N, O, sizes...) and two flat lists in its order, as `convolution`.
+    """
+    N, C, *positions = x.shape
+    _, OG, *taps = w.shape
+    x, w = x.tolist(), w.tolist()
+    offsets = [0] * (OG * groups) if bias is None else [exact(b) for b in bias.tolist()]
+    sums = {(n, o, *p): offsets[o] for n, o, *p in product(range(N), range(OG * groups), *map(range, sizes))}
+    bounds = {place: abs(value) for place, value in sums.items()}
+    for n, c, place, og, tap in product(range(N), range(C), product(*map(range, positions)), range(OG), product(*map(range, taps))):
+        to = [i * s - before + t * d for i, s, (before, _), t, d in zip(place, stride, pads, tap, dilation, strict=True)]
+        o = c // (C // groups) * OG + og
+        if (n, o, *to) in sums:
+            term = exact(at(x, [n, c, *place])) * exact(at(w, [c, og, *tap]))
+            sums[n, o, *to] += term
+            bounds[n, o, *to] += abs(term)
+    return (N, OG * groups, *sizes), list(sums.values()), list(bounds.values())
+
+
 def at(nested, index):
     """nested[index[0]][index[1]]..."""
     for i in index:

@@ -1,0 +1,129 @@
+"""Gradients are the adjoints of the convolution: <conv(x, w), g> = <x, conv_input(g)> = <w, conv_weight(x, g)>."""
+
+import numpy as np
+import pytest
+from samples import SEED
+
+import cconv
+
+CASES = 300
+MODES = ("zeros", "constant", "edge", "reflect", "symmetric", "wrap", "replicate", "circular")
+
+
+def random_case(rng):
+    axes, groups, channels = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.choice([1, 2, 3, 16, 18]))
+    taps, stride, dilation = (tuple(int(v) for v in rng.integers(1, 5, axes)) for _ in range(3))
+    mode = str(rng.choice(MODES))
+    padding = tuple(tuple(int(v) for v in rng.integers(0, 7, 2)) for _ in range(axes))
+    if rng.integers(4) == 0:
+        padding = str(rng.choice(["same", "full", "valid", "same_upper", "same_lower"]))
+    sizes, last = tuple(int(v) for v in rng.integers(1, 9, axes)), bool(rng.integers(2))
+    batch = (int(rng.integers(1, 4)),) if rng.integers(3) else ()
+    x = rng.standard_normal((*batch, *sizes, channels * groups) if last else (*batch, channels * groups, *sizes))
+    w = rng.standard_normal((groups * int(rng.integers(1, 4)), channels, *taps))
+    options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=mode,
+                   padding_value=1.5 if mode == "constant" else 0.0, layout="channels_last" if last else "channels_first")
+    return getattr(cconv, f"conv{axes}d"), x, w, options
+
+
+def test_adjoints_and_differences():
+    rng, tried, worst = np.random.default_rng(SEED), 0, 0.0
+    for case in range(CASES):
+        conv, x, w, options = random_case(rng)
+        try:
+            y = conv(x, w, **options)
+        except ValueError:
+            continue
+        tried += 1
+        g = rng.standard_normal(y.shape)
+        border = conv(np.zeros_like(x), w, **options)       # what a constant adds does not depend on x
+        to_x, to_w = cconv.conv_input(x.shape, w, g, **options), cconv.conv_weight(x, w.shape, g, **options)
+        assert to_x.shape == x.shape and to_w.shape == w.shape
+        scale = (np.abs(y) * np.abs(g)).sum() + np.abs(border * g).sum() + 1
+        errors = [((y - border) * g).sum() - (to_x * x).sum(), (y * g).sum() - (to_w * w).sum()]
+        for array, gradient in ((x, to_x), (w, to_w)):      # the convolution is linear in both
+            place = tuple(int(rng.integers(n)) for n in array.shape)
+            moved = array.copy()
+            moved[place] += 1
+            other = conv(moved, w, **options) if array is x else conv(x, moved, **options)
+            errors.append(((other - y) * g).sum() - gradient[place])
+        worst = max(worst, np.abs(errors).max() / scale)
+        assert np.abs(errors).max() <= 1e-12 * scale, (SEED, case, options, x.shape, w.shape, errors)
+    assert tried > CASES // 2
+    print(f"{tried} layers, worst error {worst:.1e}, seed {SEED}")
+
+
+def test_many_positions_go_in_parts(monkeypatch):
+    from cconv import gradients
+
+    rng = np.random.default_rng(3)
+    for channels, sizes in ((2, (40, 31)), (20, (40, 31)), (17, (5, 9, 8)), (2, (5, 9, 8))):
+        x = rng.standard_normal((3, 2 * channels, *sizes))
+        shape = (4, channels, *(3 for _ in sizes))
+        g = rng.standard_normal((3, 4, *((n - 1) // 2 + 1 for n in sizes)))
+        options = dict(stride=2, padding=1, groups=2, padding_mode="reflect")
+        want = cconv.conv_weight(x, shape, g, **options)
+        monkeypatch.setattr(gradients, "COLUMNS", 1000)
+        np.testing.assert_allclose(cconv.conv_weight(x, shape, g, **options), want, rtol=1e-12, atol=1e-12)
+        monkeypatch.undo()
+
+
+def test_dtypes_and_out():
+    rng = np.random.default_rng(4)
+    x, w = rng.standard_normal((2, 3, 8, 9)).astype(np.float32), rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    g = rng.standard_normal((2, 4, 6, 7)).astype(np.float32)
+    assert cconv.conv_input(x.shape, w, g).dtype == cconv.conv_weight(x, w.shape, g).dtype == cconv.conv_bias(g).dtype == np.float32
+    assert cconv.conv_input(x.shape, w, g.astype(float)).dtype == cconv.conv_weight(x, w.shape, g, dtype=float).dtype == np.float64
+    assert cconv.conv_weight((x * 9).astype(np.uint8), w.shape, g).dtype == np.float32
+    for call, shape in ((lambda **o: cconv.conv_input(x.shape, w, g, **o), x.shape), (lambda **o: cconv.conv_weight(x, w.shape, g, **o), w.shape)):
+        want = call()
+        for workers in (1, 2, 3):
+            np.testing.assert_array_equal(call(workers=workers), want)
+        out = np.empty(shape[::-1], np.float32).T
+        assert call(out=out) is out and (out == want).all()
+        with pytest.raises(ValueError, match="out has shape"):
+            call(out=np.empty(3))
+        with pytest.raises(ValueError, match=r"out has dtype float64; the gradient is float32: pass dtype='float64' too"):
+            call(out=np.empty(shape))
+        with pytest.raises(TypeError, match="dtype is int32; gradients are float32 or float64"):
+            call(dtype=np.int32)
+    same = w.copy()
+    np.testing.assert_array_equal(cconv.conv_weight(x[:, :, :8, :8], w.shape, g[:, :, :6, :6], out=same), cconv.conv_weight(x[:, :, :8, :8], w.shape, g[:, :, :6, :6]))
+    square, flat = rng.standard_normal((1, 2, 5, 5)), rng.standard_normal((2, 2, 1, 1))
+    want = cconv.conv_input(square.shape, flat, square)
+    np.testing.assert_array_equal(cconv.conv_input(square.shape, flat, square, out=square), want)    # over the gradient that came
+
+
+def test_bias():
+    g = np.random.default_rng(5).standard_normal((2, 3, 4, 5))
+    np.testing.assert_allclose(cconv.conv_bias(g), g.sum((0, 2, 3)))
+    np.testing.assert_allclose(cconv.conv_bias(g, layout="channels_last"), g.sum((0, 1, 2)))
+    np.testing.assert_allclose(cconv.conv_bias(g[0], axes=2), g[0].sum((1, 2)))
+    with pytest.raises(ValueError, match="grad_output has shape"):
+        cconv.conv_bias(g[0, 0])
+
+
+@pytest.mark.parametrize("call, error, text", [
+    (lambda: cconv.conv_input((1, 2, 5, 5), np.ones((3, 2, 3, 3)), np.ones((1, 3, 4, 4))), ValueError,
+     r"grad_output has shape \(1, 3, 4, 4\); the convolution's result has \(1, 3, 3, 3\)"),
+    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2, 3, 3), np.ones((1, 3, 3))), ValueError, "grad_output has shape"),
+    (lambda: cconv.conv_input((1, 3, 5, 5), np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), ValueError, "input has 3 channels on axis 1 but weight wants 2"),
+    (lambda: cconv.conv_input(5, np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), TypeError, "input_shape is 5"),
+    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2), np.ones((1, 3, 3, 3))), ValueError, "want 3 to 5"),
+    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2, 3, -3), np.ones((1, 3, 3, 3))), ValueError, r"weight_shape\[3\] is -3"),
+    (lambda: cconv.conv_input((2**40, 2**40, 5, 5), np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), OverflowError, "addressed"),
+    (lambda: cconv.conv_input((1, 2, 5, 5), np.ones((3, 2, 3, 3)) * 1j, np.ones((1, 3, 3, 3))), TypeError, "complex"),
+    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2, 3, 3), np.ones((1, 3, 3, 3)), padding_mode="mirrored"), ValueError, "did you mean 'mirror'"),
+])  # fmt: skip
+def test_errors(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
+
+
+def test_nothing_comes_from_nothing():
+    assert cconv.conv_input((0, 2, 5, 5), np.ones((3, 2, 3, 3)), np.ones((0, 3, 3, 3))).shape == (0, 2, 5, 5)
+    assert (cconv.conv_weight(np.ones((0, 2, 5, 5)), (3, 2, 3, 3), np.ones((0, 3, 3, 3))) == 0).all()
+    x = np.ones((1, 1, 4, 4))
+    x[0, 0, 0, 0] = np.nan                  # a value that is not finite reaches the taps that saw it
+    gradient = cconv.conv_weight(x, (1, 1, 3, 3), np.ones((1, 1, 2, 2)))
+    assert np.isnan(gradient[0, 0, 0, 0]) and np.isfinite(gradient).sum() == 8
