@@ -164,8 +164,9 @@ def conv_bias(grad_output: Any, *, layout: str = "channels_first", axes: int | N
     if g.ndim not in (spatial + 1, spatial + 2) or not 1 <= spatial <= 3:
         raise ValueError(f"grad_output has shape {g.shape}, {g.ndim} axes; want 3 to 5: (N, O, spatial...), or say axes=")
     channel = g.ndim - 1 if last else g.ndim - spatial - 1
-    total: np.ndarray = np.sum(g, tuple(a for a in range(g.ndim) if a != channel), F64)
-    return total.astype(_float(dtype, (g,)))
+    total = np.sum(g, tuple(a for a in range(g.ndim) if a != channel), F64)
+    gradient: np.ndarray = total.astype(_float(dtype, (g,)))
+    return gradient
 
 
 class _Call:

@@ -216,33 +216,42 @@ def _conv(
     )
 
 
-def check_shapes(
-    axes: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int, last: bool
-) -> None:
-    """input, weight and bias must fit each other and the number of groups."""
+def check_axes(name: str, leading: str, axes: int, x: np.ndarray, w: np.ndarray, last: bool) -> tuple[int, int]:
+    """Which axis of input holds channels, and which would in the other layout; weight is (leading..., taps...)."""
     spatial = ("L",) if axes == 1 else ("D", "H", "W")[3 - axes :]
     sample = ", ".join((*spatial, "C") if last else ("C", *spatial))
     if w.ndim != axes + 2:
         wanted = "K" if axes == 1 else ", ".join(f"K{s}" for s in spatial)
         raise ValueError(
-            f"weight has shape {w.shape}, {w.ndim} axes; conv{axes}d wants {axes + 2}: (O, C/groups, {wanted})"
+            f"weight has shape {w.shape}, {w.ndim} axes; {name}{axes}d wants {axes + 2}: ({leading}, {wanted})"
             + ("; for a plain picture and kernel use cconv.correlate" if x.ndim == w.ndim == axes else "")
         )
     if x.ndim not in (axes + 1, axes + 2):
         raise ValueError(
-            f"input has shape {x.shape}, {x.ndim} axes; conv{axes}d wants {axes + 2}: (N, {sample}), "
+            f"input has shape {x.shape}, {x.ndim} axes; {name}{axes}d wants {axes + 2}: (N, {sample}), "
             f"or {axes + 1}: ({sample})" + ("; add the channel axis with input[None]" if x.ndim == axes else "")
         )
     if 0 in w.shape:
         raise ValueError(f"weight has shape {w.shape}: it is empty; every axis must have at least one entry")
-    axis = x.ndim - 1 if last else x.ndim - axes - 1
-    other = x.ndim - axes - 1 if last else x.ndim - 1
+    first, final = x.ndim - axes - 1, x.ndim - 1
+    return (final, first) if last else (first, final)
+
+
+def other_layout(last: bool) -> str:
+    """The hint where channels stand on the other axis."""
+    return f": channels {'first' if last else 'last'}? pass layout='channels_{'first' if last else 'last'}'"
+
+
+def check_shapes(
+    axes: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int, last: bool
+) -> None:
+    """input, weight and bias must fit each other and the number of groups."""
+    axis, other = check_axes("conv", "O, C/groups", axes, x, w, last)
     channels, wanted_channels = x.shape[axis], w.shape[1] * groups
     if channels != wanted_channels:
         hint = ""
         if x.shape[other] == wanted_channels:
-            layout = "channels_first" if last else "channels_last"
-            hint = f": channels {'first' if last else 'last'}? pass layout='{layout}'"
+            hint = other_layout(last)
         elif channels and channels % w.shape[1] == 0 and w.shape[0] % (channels // w.shape[1]) == 0:
             hint = f": grouped? pass groups={channels // w.shape[1]}"
         per_group = f" ({w.shape[1]} for each of {groups} groups)" if groups > 1 else ""
@@ -254,5 +263,9 @@ def check_shapes(
             f"groups={groups} does not divide the {w.shape[0]} output channels of weight {w.shape}; "
             f"want weight.shape[0] to be a multiple of groups"
         )
-    if b is not None and b.shape != (w.shape[0],):
-        raise ValueError(f"bias has shape {b.shape}; want ({w.shape[0]},), one for each output channel")
+    check_bias(b, w.shape[0])
+
+
+def check_bias(b: np.ndarray | None, outputs: int) -> None:
+    if b is not None and b.shape != (outputs,):
+        raise ValueError(f"bias has shape {b.shape}; want ({outputs},), one for each output channel")

@@ -18,7 +18,7 @@ from .compute import ALGORITHMS, run
 from .dtypes import as_array, check_out, default_dtype, empty, result_dtype, store
 from .geometry import LARGEST, addressable, integer, is_sequence, one_of, per_axis, resolve_padding, shown
 from .job import Geometry, Job
-from .layers import LAYOUTS
+from .layers import LAYOUTS, check_axes, check_bias, other_layout
 from .operation import check_activation, compute_dtype
 from .workers import resolve
 
@@ -218,7 +218,7 @@ def spread(job: Job) -> None:
         _fill(job.y, job)
     for phases in itertools.product(*axes) if math.prod(job.x.shape[2:]) else ():
         part = Geometry((1,) * len(phases), tuple(p.pads for p in phases), tuple(p.dilation for p in phases),
-                        tuple(p.count for p in phases), "zeros", 0)
+                        tuple(p.places for p in phases), "zeros", 0)
         taps = w[(slice(None), slice(None), *(p.taps for p in phases))]
         y = job.y[(slice(None), slice(None), *(slice(p.first, None, s) for p, s in zip(phases, geometry.stride, strict=True)))]
         run(job._replace(w=taps, y=y, geometry=part))
@@ -238,7 +238,7 @@ class _Phase(NamedTuple):
     """The places first, first + stride ... of an axis of the result, as a convolution of their own."""
 
     first: int
-    count: int
+    places: int
     taps: slice
     dilation: int
     pads: tuple[int, int]
@@ -295,23 +295,17 @@ def _sizes(
 
 def _check_shapes(axes: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int, last: bool) -> None:
     """input, weight and bias must fit each other and the number of groups."""
-    spatial = ("L",) if axes == 1 else ("D", "H", "W")[3 - axes :]
-    sample = ", ".join((*spatial, "C") if last else ("C", *spatial))
-    if w.ndim != axes + 2:
-        wanted = "K" if axes == 1 else ", ".join(f"K{s}" for s in spatial)
-        raise ValueError(f"weight has shape {w.shape}, {w.ndim} axes; conv_transpose{axes}d wants {axes + 2}: (C, O/groups, {wanted})")
-    if x.ndim not in (axes + 1, axes + 2):
-        raise ValueError(f"input has shape {x.shape}, {x.ndim} axes; conv_transpose{axes}d wants {axes + 2}: (N, {sample}), or {axes + 1}: ({sample})")
-    if 0 in w.shape:
-        raise ValueError(f"weight has shape {w.shape}: it is empty; every axis must have at least one entry")
-    axis = x.ndim - 1 if last else x.ndim - axes - 1
+    axis, other = check_axes("conv_transpose", "C, O/groups", axes, x, w, last)
     if x.shape[axis] != w.shape[0]:
-        other = x.shape[x.ndim - axes - 1 if last else x.ndim - 1]
-        hint = f"; weight is (C, O/groups, ...) here: transposed? pass weight.swapaxes(0, 1)" if w.shape[1] == x.shape[axis] and groups == 1 else (
-            f": channels {'first' if last else 'last'}? pass layout='channels_{'first' if last else 'last'}'" if other == w.shape[0] else "")
+        hint = ""
+        if x.shape[other] == w.shape[0]:
+            hint = other_layout(last)
+        elif x.shape[axis] == w.shape[1] and groups == 1:
+            hint = ": a weight (O, C, ...)? pass weight.swapaxes(0, 1)"
         raise ValueError(f"input has {x.shape[axis]} channels on axis {axis} but weight {w.shape} wants {w.shape[0]}{hint}")
     if w.shape[0] % groups:
-        raise ValueError(f"groups={groups} does not divide the {w.shape[0]} input channels of weight {w.shape}; want weight.shape[0] to be a multiple of groups")
-    outputs = w.shape[1] * groups
-    if b is not None and b.shape != (outputs,):
-        raise ValueError(f"bias has shape {b.shape}; want ({outputs},), one for each output channel")
+        raise ValueError(
+            f"groups={groups} does not divide the {w.shape[0]} input channels of weight {w.shape}; "
+            f"want weight.shape[0] to be a multiple of groups"
+        )
+    check_bias(b, w.shape[1] * groups)

@@ -21,7 +21,7 @@ def test_docstring_examples(name):
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/lecture.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/lecture.md", "docs/layers.md"])
 def test_examples_in_the_text(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the examples write pictures
     result = doctest.testfile(str(ROOT / path), module_relative=False, encoding="utf-8")
@@ -51,6 +51,6 @@ def test_public_docstrings_have_shapes_and_an_example(name, function):
 def test_pictures_that_the_text_shows_exist():
     import re
 
-    for path in ("README.md", "docs/lecture.md"):
+    for path in ("README.md", "docs/lecture.md", "docs/layers.md"):
         for target in re.findall(r"!?\[[^\]]*\]\(([^)#:]+)\)", (ROOT / path).read_text(encoding="utf-8")):
             assert os.path.exists((ROOT / path).parent / target), f"{path} links {target}"

@@ -21,7 +21,8 @@ def test_every_public_name_is_there_and_no_other_is_promised():
         assert getattr(cconv, name) is not None
     promised = {
         "conv1d", "conv2d", "conv3d", "output_shape", "correlate", "convolve", "pad", "explain", "kernels", "read_picture",
-        "write_picture", "sample_picture", "get_workers", "set_workers",
+        "write_picture", "sample_picture", "get_workers", "set_workers", "Conv", "conv_transpose1d", "conv_transpose2d",
+        "conv_transpose3d", "conv_input", "conv_weight", "conv_bias",
     }
     assert set(cconv.__all__) == promised
 

@@ -84,7 +84,7 @@ def test_sizes():
     ({"stride": 0}, ValueError, "stride is 0; want an integer of at least 1"),
     ({"bias": [1, 2]}, ValueError, r"bias has shape \(2,\); want \(1,\), one for each output channel"),
     ({"layout": "channels_last"}, ValueError, "input has 5 channels on axis 3 but weight .* wants 2: channels first"),
-    ({"weight": np.ones((3, 2, 3, 3))}, ValueError, "transposed\\? pass weight.swapaxes\\(0, 1\\)"),
+    ({"weight": np.ones((3, 2, 3, 3))}, ValueError, r"a weight \(O, C, ...\)\? pass weight.swapaxes\(0, 1\)"),
     ({"weight": np.ones((2, 1, 3))}, ValueError, r"conv_transpose2d wants 4: \(C, O/groups, KH, KW\)"),
     ({"weight": np.ones((2, 0, 3, 3))}, ValueError, "it is empty"),
     ({"out": np.empty((1, 1, 6, 6))}, ValueError, r"out has shape \(1, 1, 6, 6\); the result has \(1, 1, 6, 7\)"),
