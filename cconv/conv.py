@@ -80,7 +80,7 @@ class Conv:
         axes = self.weight.ndim - 2
         channels = self.weight.shape[1] * integer("groups", groups)
         spans = [d * (k - 1) + 1 for d, k in zip(per_axis("dilation", dilation, axes), self.weight.shape[2:], strict=True)]
-        sample = (*spans, channels) if layout == "channels_last" else (channels, *spans)
+        sample = (*spans, channels) if isinstance(layout, str) and layout == "channels_last" else (channels, *spans)
         self._prepare(np.broadcast_to(np.zeros((), self.weight.dtype), (0, *sample)), None, None)  # checks all options
 
     def __call__(self, input: Any, out: np.ndarray | None = None, workers: int | None = None) -> np.ndarray:

@@ -67,6 +67,8 @@ def conv_input(
     """
     shape = _shape("input_shape", input_shape)
     w, g = as_array("weight", weight), as_array("grad_output", grad_output)
+    if 3 <= w.ndim <= 5 and len(shape) not in (w.ndim - 1, w.ndim):
+        raise ValueError(f"input_shape={shape} has {len(shape)} sizes; want {w.ndim}, or {w.ndim - 1} for one sample, with weight {w.shape}")
     like = np.broadcast_to(np.zeros((), F32), shape)
     call = _Call(like, w, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (w, g), workers)
     result = _result(shape, call.dtype, out, (w, g))
@@ -118,6 +120,8 @@ def conv_weight(
     array([[[4., 6.]]])
     """
     shape = _shape("weight_shape", weight_shape)
+    if not 3 <= len(shape) <= 5 or 0 in shape:
+        raise ValueError(f"weight_shape={shape}; want 3 to 5 sizes of at least 1: (O, C/groups, K...)")
     x, g = as_array("input", input), as_array("grad_output", grad_output)
     like = np.broadcast_to(np.zeros((), F32), shape)
     call = _Call(x, like, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (x, g), workers)

@@ -171,7 +171,7 @@ def _conv_transpose(
         return np.moveaxis(array, -1, 1) if last else array
 
     strides, dilations = per_axis("stride", stride, axes), per_axis("dilation", dilation, axes)
-    if padding in ("same_upper", "same_lower"):
+    if isinstance(padding, str) and padding in ("same_upper", "same_lower"):
         raise ValueError(f"padding={padding!r} depends on the size of the result: pass numbers, or 'same'")
     pads = resolve_padding(padding, planes(x).shape[2:], w.shape[2:], strides, dilations)
     sizes = _sizes(planes(x).shape[2:], w.shape[2:], strides, pads, dilations, output_padding, output_size)

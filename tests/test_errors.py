@@ -275,12 +275,27 @@ ANYTHING = [
 COMMON = ("stride", "padding", "dilation", "padding_mode", "padding_value", "bias", "dtype", "out", "workers", "algorithm")
 LAYER = (*COMMON, "groups", "layout", "activation")
 IMAGE = (*COMMON, "normalize", "channel_axis")
+TRANSPOSED = (*(n for n in COMMON if n not in ("padding_mode", "padding_value")), "groups", "layout", "activation", "output_padding", "output_size")
+BACKWARDS = (*(n for n in COMMON if n not in ("algorithm", "bias")), "groups", "layout")
+
+
+def layer(weight, **options):
+    return cconv.Conv(weight, **options)(X)
+
+
+layer.__signature__ = inspect.signature(cconv.Conv)
 FUNCTIONS = [
     (cconv.conv1d, (np.ones((2, 5)), np.ones((4, 2, 3))), LAYER), (cconv.conv2d, (X, W), LAYER),
     (cconv.conv3d, (np.ones((1, 1, 3, 3, 3)), np.ones((1, 1, 2, 2, 2))), LAYER),
     (cconv.correlate, (PICTURE, KERNEL), IMAGE),
     (cconv.convolve, (PICTURE, KERNEL), IMAGE),
     (cconv.output_shape, ((5, 6), (3, 3)), ("stride", "padding", "dilation")),
+    (cconv.conv_transpose1d, (np.ones((2, 5)), np.ones((2, 4, 3))), TRANSPOSED),
+    (cconv.conv_transpose2d, (X, np.ones((2, 4, 3, 3))), TRANSPOSED),
+    (cconv.conv_input, ((1, 2, 5, 6), W, np.ones((1, 4, 3, 4))), BACKWARDS),
+    (cconv.conv_weight, (X, (4, 2, 3, 3), np.ones((1, 4, 3, 4))), BACKWARDS),
+    (cconv.conv_bias, (np.ones((1, 4, 3, 4)),), ("layout", "axes", "dtype")),
+    (layer, (W,), [n for n in LAYER if n not in ("out", "workers")]),
     (cconv.pad, (PICTURE, 1), ("padding_mode", "padding_value", "channel_axis")),
 ]  # fmt: skip
 
@@ -306,7 +321,7 @@ def test_no_argument_crashes_the_process(function, required, names):
     for _ in range(600):
         given = tuple(anything() if rng.random() < 0.1 else value for value in required)
         calls.append((given, {name: anything() for name in names if rng.random() < 0.25}))
-    named = (*inspect.signature(function).parameters, "spatial axis", "the result", "exact sum")
+    named = (*inspect.signature(function).parameters, "input", "spatial axis", "the result", "exact sum")
     complaints, returned = {}, 0  # one of each kind
     for given, options in calls:
         if isinstance(options.get("out"), np.ndarray):

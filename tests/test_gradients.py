@@ -109,7 +109,7 @@ def test_bias():
     (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2, 3, 3), np.ones((1, 3, 3))), ValueError, "grad_output has shape"),
     (lambda: cconv.conv_input((1, 3, 5, 5), np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), ValueError, "input has 3 channels on axis 1 but weight wants 2"),
     (lambda: cconv.conv_input(5, np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), TypeError, "input_shape is 5"),
-    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2), np.ones((1, 3, 3, 3))), ValueError, "want 3 to 5"),
+    (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2), np.ones((1, 3, 3, 3))), ValueError, r"weight_shape=\(3, 2\); want 3 to 5 sizes"),
     (lambda: cconv.conv_weight(np.ones((1, 2, 5, 5)), (3, 2, 3, -3), np.ones((1, 3, 3, 3))), ValueError, r"weight_shape\[3\] is -3"),
     (lambda: cconv.conv_input((2**40, 2**40, 5, 5), np.ones((3, 2, 3, 3)), np.ones((1, 3, 3, 3))), OverflowError, "addressed"),
     (lambda: cconv.conv_input((1, 2, 5, 5), np.ones((3, 2, 3, 3)) * 1j, np.ones((1, 3, 3, 3))), TypeError, "complex"),
