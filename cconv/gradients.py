@@ -22,8 +22,7 @@ from .operation import resolve_geometry
 from .transposed import spread
 from .workers import resolve
 
-FEW_CHANNELS = 16  # of a group: less than a vector
-COLUMNS = 2**21  # values of windows written out at a time
+AT_ONCE = 2**21  # values of the input whose channels are put last at a time
 
 
 def conv_input(
@@ -247,79 +246,70 @@ def _folded(padded: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> n
 def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
     """grad[o, c, k] = sum over samples and positions p of g[o, p] x[c, p s + k d - before].
 
-    That is a convolution: its kernel is g, its input channels are the samples, its results lie along the channels of x,
-    and stride and dilation change places.  With few channels, they lie along the taps too, in windows written out.
+    That is a convolution: its kernel is g, its channels are the samples, and stride and dilation change places.
     """
-    channels, axes = grad.shape[1], grad.ndim - 2
-    grad[...] = 0
     if g.size == 0 or x.size == 0 and call.geometry.value == 0:
-        return
-    g = np.ascontiguousarray(g.swapaxes(0, 1), call.dtype)
-    per_sample = x[:1].size if channels >= FEW_CHANNELS else g[0, 0].size * grad[0].size * call.groups
-    step = max(1, COLUMNS // max(1, per_sample))
-    for first in range(0, len(x), step):
-        part = np.moveaxis(x[first : first + step], 1, -1)
-        if channels < FEW_CHANNELS:
-            _add_windows(call, part, g[:, first : first + step], grad)
-        elif axes < 3:
-            _add_samples(call, part, g[:, first : first + step], call.geometry, grad)
-        else:       # a depth of the kernel sees other slices, which count as samples
-            flat = call.geometry._replace(**{n: getattr(call.geometry, n)[1:] for n in ("stride", "pads", "dilation", "sizes")})
-            slices = g[:, first : first + step].reshape(len(g), -1, *g.shape[3:])
-            for k in range(grad.shape[2]):
-                seen = _taken(part, 0, call.geometry, call.geometry.sizes[0], None, k)
-                _add_samples(call, seen.reshape(-1, *seen.shape[2:]), slices, flat, grad[:, :, k])
+        grad[...] = 0
+    elif _channels_apart(grad):
+        for c in range(grad.shape[1]):
+            of_groups = x[:, c :: grad.shape[1]].swapaxes(0, 1)
+            _products(call, of_groups.reshape(1, -1, *x.shape[2:]), g.swapaxes(0, 1), _turned(call.geometry, x.shape[2:], grad.shape[2:]),
+                      grad[None, :, c])
+    else:
+        grad[...] = 0
+        step = max(1, AT_ONCE // max(1, x[:1].size))
+        for first in range(0, len(x), step):
+            _add_samples(call, np.moveaxis(x[first : first + step], 1, -1), g[first : first + step].swapaxes(0, 1), grad)
 
 
-def _add_samples(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:
-    """What samples x (N, spatial..., C) and g (O, N, positions...) add."""
+def _channels_apart(grad: np.ndarray) -> bool:
+    """Whether a convolution for each channel, whose results lie along the taps or the outputs, is faster than one whose results lie along
+    the channels: counted in vectors of 16 for a position, and in what it takes to put g in order each time."""
+    outputs, channels, taps, row = len(grad), grad.shape[1], grad[0, 0].size, grad.shape[-1]
+    apart = channels * (0.5 + min(taps / 32 * -(-outputs // 16) * 16 / outputs, taps / row * -(-row // 16) / 2))
+    return apart < taps * -(-channels // 16) / 2
+
+
+def _add_samples(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
+    """What samples x (N, spatial..., C) and g (O, N, positions...) add, along the channels."""
+    geometry = call.geometry
+    if grad.ndim == 5:      # what a depth of the kernel sees counts as samples
+        flat = geometry._replace(**{name: getattr(geometry, name)[1:] for name in ("stride", "pads", "dilation", "sizes")})
+        slices = np.ascontiguousarray(g, call.dtype).reshape(len(g), -1, *g.shape[3:])
+        for k in range(grad.shape[2]):
+            seen = _slices(x, geometry, k)
+            _add_lines(call, seen.reshape(-1, *seen.shape[2:]), slices, flat, grad[:, :, k])
+    else:
+        _add_lines(call, x, np.ascontiguousarray(g, call.dtype), geometry, grad)
+
+
+def _add_lines(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:
+    """The same of up to two spatial axes, beside which that of the channels is one more."""
     lines = x.reshape(*x.shape[:-1], call.groups, -1)       # (N, spatial..., groups, C/groups), then groups first
     lines = np.ascontiguousarray(np.moveaxis(lines, -2, 0), call.dtype).reshape(1, -1, *x.shape[1:-1], grad.shape[1])
-    kernel = grad.shape[2:]
+    plain = _turned(geometry, x.shape[1:-1], grad.shape[2:])
+    turned = Geometry((*plain.stride, 1), (*plain.pads, (0, 0)), (*plain.dilation, 1), (*plain.sizes, grad.shape[1]), plain.mode, plain.value)
+    sums = np.empty((1, len(g), *turned.sizes), call.dtype)
+    _products(call, lines, g[..., None], turned, sums)
+    grad += np.moveaxis(sums[0], -1, 1)
+
+
+def _turned(geometry: Geometry, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> Geometry:
+    """Of the convolution whose kernel is the result's gradient, and whose result is the kernel's."""
     pads = tuple((before, d * (k - 1) + s * (m - 1) + 1 - n - before) for n, k, m, s, d, (before, _) in zip(
-        x.shape[1:-1], kernel, geometry.sizes, geometry.stride, geometry.dilation, geometry.pads, strict=True))
-    turned = Geometry((*geometry.dilation, 1), (*pads, (0, 0)), (*geometry.stride, 1), (*kernel, grad.shape[1]), geometry.mode, geometry.value)
-    grad += np.moveaxis(_products(call, lines, g[..., None], turned), -1, 1)
+        sizes, kernel, geometry.sizes, geometry.stride, geometry.dilation, geometry.pads, strict=True))
+    return Geometry(geometry.dilation, pads, geometry.stride, kernel, geometry.mode, geometry.value)
 
 
-def _add_windows(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
-    """The same, by what each position sees, written out: some lines of positions at a time."""
-    geometry, kernel, groups = call.geometry, grad.shape[2:], call.groups
-    axes, channels = len(kernel), grad.shape[1]
-    step = max(1, COLUMNS // max(1, x.shape[0] * grad[0].size * groups * int(np.prod(geometry.sizes[1:]))))
-    for axis in range(1, axes):
-        x = _taken(x, axis, geometry, geometry.sizes[axis], kernel[axis])
-    for first in range(0, geometry.sizes[0], step):
-        part = g[:, :, first : first + step]
-        seen = _taken(x, 0, geometry, part.shape[2], kernel[0], first=first).astype(call.dtype, copy=False)
-        strides, n = seen.strides, seen.shape[0]
-        windows = np.lib.stride_tricks.as_strided(
-            seen, (n, *part.shape[2:], *kernel, groups, channels),
-            (strides[0], *(a * s for a, s in zip(strides[1:], geometry.stride, strict=False)),
-             *(a * d for a, d in zip(strides[1:], geometry.dilation, strict=False)), channels * strides[-1], strides[-1]), writeable=False)
-        lines = np.ascontiguousarray(np.moveaxis(windows, -2, 0)).reshape(1, groups * n, -1, channels * int(np.prod(kernel)))
-        positions = lines.shape[2]
-        whole = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, lines.shape[3]), "zeros", 0)
-        sums = _products(call, lines, part.reshape(len(g), n, positions, 1), whole)
-        grad += np.moveaxis(sums.reshape(len(g), *kernel, channels), -1, 1)
-
-
-def _products(call: _Call, x: np.ndarray, w: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The convolution of one sample."""
-    y = np.empty((1, len(w), *geometry.sizes), call.dtype)
+def _products(call: _Call, x: np.ndarray, w: np.ndarray, geometry: Geometry, y: np.ndarray) -> None:
     run(Job(x, w, None, y, geometry, call.groups, geometry.value, call.dtype, call.dtype, None, None, call.threads, "direct"))
-    return y[0]
 
 
-def _taken(x: np.ndarray, axis: int, geometry: Geometry, size: int, taps: int | None, tap: int = 0, first: int = 0) -> np.ndarray:
-    """Of x (N, spatial..., C): along an axis, all from what the first tap of position `first` sees to the last of `taps` taps of the
-    last of `size` positions; without `taps`, only what `tap` sees at each of them."""
-    s, d, before = geometry.stride[axis], geometry.dilation[axis], geometry.pads[axis][0]
-    start, length = first * s + tap * d, (size - 1) * s + ((taps or 1) - 1) * d + 1
-    at = loop.tap_map(x.shape[1 + axis], before, 0, start + length, 1, 1, 1, geometry.mode)[0][start : None : 1 if taps else s]
-    if len(at) and at[0] >= 0 and (np.diff(at) == 1).all():
-        return x[(slice(None),) * (1 + axis) + (slice(at[0], at[0] + len(at)),)]
-    seen = x.take(np.maximum(at, 0), 1 + axis) if x.shape[1 + axis] else np.zeros((*x.shape[: 1 + axis], len(at), *x.shape[2 + axis :]), x.dtype)
+def _slices(x: np.ndarray, geometry: Geometry, k: int) -> np.ndarray:
+    """Of x (N, D, H, W, C) the slices that the k-th depth of the kernel sees."""
+    s, d, before = geometry.stride[0], geometry.dilation[0], geometry.pads[0][0]
+    at = loop.tap_map(x.shape[1], before - k * d, 0, (geometry.sizes[0] - 1) * s + 1, 1, 1, 1, geometry.mode)[0][::s]
+    seen = x[:, np.maximum(at, 0)] if x.shape[1] else np.zeros((len(x), len(at), *x.shape[2:]), x.dtype)
     if (at < 0).any():
-        seen[(slice(None),) * (1 + axis) + (at < 0,)] = geometry.value
+        seen[:, at < 0] = geometry.value
     return seen

@@ -63,7 +63,7 @@ def test_many_positions_go_in_parts(monkeypatch):
         g = rng.standard_normal((3, 4, *((n - 1) // 2 + 1 for n in sizes)))
         options = dict(stride=2, padding=1, groups=2, padding_mode="reflect")
         want = cconv.conv_weight(x, shape, g, **options)
-        monkeypatch.setattr(gradients, "COLUMNS", 1000)
+        monkeypatch.setattr(gradients, "AT_ONCE", 1000)
         np.testing.assert_allclose(cconv.conv_weight(x, shape, g, **options), want, rtol=1e-12, atol=1e-12)
         monkeypatch.undo()
 
