@@ -253,6 +253,9 @@ CCONV_INLINE int64_t cconv_output_at(const cconv_plan *plan, const cconv_task *t
 
 /* The planes of a channel; `fresh`: a constant border is not there yet. */
 CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh);
+/* Those of neighbouring channels. */
+CCONV_HIDDEN void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *planes,
+                                    int fresh);
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
 

@@ -67,13 +67,14 @@ static int choose_form(const cconv_plan *plan)
     const double scalars = (double)parts(columns, parts(columns, kernels->tile));
     double cost[4], loads;
     int form, best = 0;
-    cost[ALONG_ROWS] = (double)up(columns, lanes) / (double)columns;
-    cost[ALONG_GAPS] = 1 + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
-    cost[ALONG_PANEL] = gaps > 0 ? 1 + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
+    const double turned = TURNED_SUM / taps, along = plan->channels_last ? turned : 0;
+    cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
+    cost[ALONG_GAPS] = along + 1 + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
+    cost[ALONG_PANEL] = gaps > 0 ? along + 1 + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
     loads = (4 + (double)plan->tile / 2) / (2 * (double)plan->tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
     loads = (2 + scalars / 2) / (2 * scalars);
-    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + TURNED_SUM / taps;
+    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + (plan->channels_last ? 0 : turned);
     for (form = 1; form < 4; form++)
         if (cost[form] < cost[best]) best = form;
     return best;
@@ -264,6 +265,7 @@ void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
 cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;
+    plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
     phases(plan);
     tile(plan);
     cut(plan);

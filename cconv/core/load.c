@@ -66,6 +66,7 @@ static void fill(const cconv_plan *plan, char *out, int64_t rows, int64_t n)
 typedef struct span {
     int64_t first;              /* coordinate of entry 0 in the picture, before its border */
     int64_t count, left, right;
+    int64_t channels;           /* side by side in the picture, a plane each */
 } span;
 
 /* The entries of a row that lie on a border which repeats the picture. */
@@ -102,16 +103,24 @@ static ptrdiff_t step_of(int64_t stride, int64_t s, int64_t count)
 static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, int64_t count, const span *at, char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), s = d->stride[2];
-    if (at->right > at->left)
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), s = d->stride[2], here = at->right - at->left;
+    int64_t r, c;
+    if (here > 0 && at->channels > 1)
+        for (r = 0; r < count; r++)
+            cconv_of_type(plan)->turn(row + r * step + (at->first + at->left * s) * d->input_stride[4],
+                                      step_of(d->input_stride[4] / size, s, here), here, at->channels,
+                                      out + (r * plan->row_pitch + at->left) * size, (ptrdiff_t)plan->plane);
+    else if (here > 0)
         loader(plan)(row + (at->first + at->left * s) * d->input_stride[4], step, step_of(d->input_stride[4], s, at->right - at->left),
                      out + at->left * size, (ptrdiff_t)plan->row_pitch, count, at->right - at->left);
-    if (d->border == CCONV_CONSTANT) {
-        if (!fresh) return;
-        fill(plan, out, count, at->left);
-        fill(plan, out + at->right * size, count, at->count - at->right);
-    } else if (at->left > 0 || at->right < at->count) {
-        for (; count > 0; count--, row += step, out += plan->row_pitch * size) repeat(plan, row, at, out);
+    if (d->border == CCONV_CONSTANT && !fresh) return;
+    for (c = 0; c < at->channels; c++, row += size, out += plan->plane * size) {
+        if (d->border == CCONV_CONSTANT) {
+            fill(plan, out, count, at->left);
+            fill(plan, out + at->right * size, count, at->count - at->right);
+        } else if (at->left > 0 || at->right < at->count) {
+            for (r = 0; r < count; r++) repeat(plan, row + r * step, at, out + r * plan->row_pitch * size);
+        }
     }
 }
 
@@ -120,11 +129,11 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
                        char *out, int fresh)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t pitch = plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type), s = d->stride[1];
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), pitch = plan->row_pitch * size, plane = plan->plane * size, s = d->stride[1];
     const int64_t rows = task->size[1] + plan->reach[1];
     const int64_t start = task->first[1] * s + phase_start(plan, 1, qh) - d->before[1];
     const int64_t top = slice ? below(0, start, s, rows) : rows, bottom = slice ? below(d->input[1], start, s, rows) : rows;
-    int64_t r;
+    int64_t r, c;
     if (bottom > top)
         load_rows(plan, slice + (start + top * s) * d->input_stride[3], step_of(d->input_stride[3], s, bottom - top), bottom - top, at,
                   out + top * pitch, fresh);
@@ -135,19 +144,20 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
         if (r >= rows) break;
         h = slice ? source(start + r * s, d->input[1], d->border) : -1;
         if (h < 0)
-            fill(plan, out + r * pitch, 1, at->count);
+            for (c = 0; c < at->channels; c++) fill(plan, out + r * pitch + c * plane, 1, at->count);
         else
             load_rows(plan, slice + h * d->input_stride[3], 0, 1, at, out + r * pitch, fresh);
     }
 }
 
-void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh)
+static void load(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *plane, int fresh)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type);
     int64_t kd, qh, qw;
     span at;
     at.count = task->size[2] + plan->reach[2];
+    at.channels = channels;
     for (qw = 0; qw < plan->phases[2]; qw++) {
         at.first = task->first[2] * d->stride[2] + phase_start(plan, 2, qw) - d->before[2];
         at.left = below(0, at.first, d->stride[2], at.count);
@@ -161,4 +171,19 @@ void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char
                            fresh);
         }
     }
+}
+
+void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh)
+{
+    load(plan, task, channel, 1, plane, fresh);
+}
+
+void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *planes, int fresh)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type);
+    const int side_by_side = d->input_type == plan->plane_type && d->input_stride[1] == size && d->input_stride[4] % size == 0;
+    int64_t i;
+    if (side_by_side) load(plan, task, channel, channels, planes, fresh);
+    else for (i = 0; i < channels; i++) load(plan, task, channel + i * d->input_stride[1], 1, planes + i * plan->plane * size, fresh);
 }

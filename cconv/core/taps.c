@@ -185,6 +185,13 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
     const int64_t to_plane = plan->turn_in_place ? plan->desc.output_stride[1] / size : plane;
     const int64_t to_row = plan->turn_in_place ? plan->desc.output_stride[3] / size : columns;
     int64_t r;
+    if (plan->form != ACROSS && plan->channels_last) {
+        const int64_t step = plan->desc.output_stride[4] / size, row = plan->desc.output_stride[3];
+        for (r = 0; r < task->size[1]; r++)
+            kernels->turn(b->sums + r * plan->sums_pitch * size, (ptrdiff_t)plan->sums_plane, task->out_count, columns,
+                          output + cconv_output_at(plan, task) + r * row, (ptrdiff_t)step);
+        return;
+    }
     if (plan->form != ACROSS) {
         cconv_store_band(plan, task, b->sums, plan->sums_pitch, plan->sums_plane, bias, output);
         return;
@@ -236,7 +243,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_task at_index = cconv_task_at(plan, index), *task = &at_index;
     const int64_t channel_0 = task->group * plan->outputs;
     cconv_task copied = *task;
-    int64_t c, i, at, tile;
+    int64_t c, at, tile;
     block b;
     b.plan = plan;
     b.task = task;
@@ -267,9 +274,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     for (c = 0; c < plan->channels; c += plan->channel_block) {
         const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * plan->channels + c) * d->input_stride[1];
-        for (i = 0; i < held && copied.size[1] > 0; i++)
-            cconv_load_plane(plan, &copied, channel + i * d->input_stride[1],
-                             planes + (i * plan->plane + (copied.first[1] - task->first[1]) * plan->row_pitch) * size, c == 0);
+        if (copied.size[1] > 0)
+            cconv_load_planes(plan, &copied, channel, held, planes + (copied.first[1] - task->first[1]) * plan->row_pitch * size, c == 0);
         b.here = plan->read_in_place ? channel + task->od * d->input_stride[2] + task->first[1] * d->input_stride[3] : NULL;
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
