@@ -8,20 +8,20 @@ Writes docs/benchmark_layers.md, .json and docs/images/benchmark_layers.png, unl
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import peers
 from race import draw, limits, mean, race, report
 
 import cconv
-from cconv import engine
-from cconv.dtypes import empty
 
 # name, dtype, batch, input channels, output channels, size, kernel, stride, padding, dilation, groups
 LAYERS = [
@@ -53,30 +53,17 @@ LAYERS = [
 ]
 
 
-def packed(x: np.ndarray, w: np.ndarray, b: np.ndarray, y: np.ndarray, s: int, p: int, d: int, g: int) -> Callable[[], object]:
-    """The engine with weights that were put in order before, and a new result each time, as the peers return."""
-    axes = x.ndim - 2
-    lifted = [a.reshape(*a.shape[:2], *(1,) * (3 - axes), *a.shape[2:]) for a in (x, w, y)]
-    before = (1,) * (3 - axes)
-    plan = engine.Plan(
-        *lifted, x.dtype, (*before, *[s] * axes), (*[(0, 0)] * (3 - axes), *[(p, p)] * axes), (*before, *[d] * axes), g,
-        "constant", 0.0, weights="packed",
-    )
-    weights = plan.pack(lifted[1])
-
-    def run() -> np.ndarray:
-        result = empty(lifted[2].shape, y.dtype)
-        plan.run(0, plan.tasks, lifted[0], weights, b, result)
-        return result
-
-    return run
+def channels_last(x: np.ndarray, w: np.ndarray, b: np.ndarray, s: int, p: int, d: int, g: int) -> Callable[[], object]:
+    """A prepacked layer on the same pixels with their channels side by side; its result turned back is compared."""
+    layer, last = cconv.Conv(w, b, s, p, d, g, layout="channels_last"), np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    return lambda: np.moveaxis(layer(last), -1, 1)
 
 
 def main() -> None:
     cconv.set_workers(1)
     random = np.random.default_rng(0)
     machine = limits()
-    rows, data, eager, best = [], [], [], []
+    rows, data, eager, best, last = [], [], [], [], []
     for name, kind, n, c, o, size, k, s, p, d, g in LAYERS:
         if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
             continue
@@ -86,10 +73,12 @@ def main() -> None:
         conv = {1: cconv.conv1d, 2: cconv.conv2d, 3: cconv.conv3d}[len(size)]
         y = conv(x, w, b, s, p, d, g)
         contestants = {
-            "cconv": packed(x, w, b, y, s, p, d, g),
+            "cconv": partial(cconv.Conv(w, b, s, p, d, g), x),
             "cconv one-shot": lambda: conv(x, w, b, s, p, d, g),
             **peers.contestants(x, w, b, s, p, d, g),
         }
+        if "torch channels_last" in contestants:
+            contestants["cconv channels_last"] = channels_last(x, w, b, s, p, d, g)
         want = conv(x, w, b, s, p, d, g, algorithm="loop")
         for peer, run in list(contestants.items()):
             result = np.asarray(run()).reshape(want.shape)
@@ -102,10 +91,12 @@ def main() -> None:
         ratio = {i: min(times[r][i] for r in rivals) / times["cconv"][i] for i in (0, 1)}
         alone = times["torch"][0] / times["cconv one-shot"][0]
         nearest = max(work / machine[kind], (x.nbytes + w.nbytes + y.nbytes) / 1e9 / machine["GB/s"])
+        beside = times["torch channels_last"][0] / times["cconv channels_last"][0] if "cconv channels_last" in times else math.nan
+        last += [] if math.isnan(beside) else [beside]
         eager.append(alone)
         best.append(ratio[0])
         rows.append([name, *(f"{work / times[peer][0]:.0f}" if peer in times else "" for peer in ("cconv", "cconv one-shot", *peers.NAMES)),
-                     f"{alone:.2f}", f"{ratio[0]:.2f} ({ratio[1]:.2f})", min(rivals, key=lambda r: times[r][0]),
+                     f"{alone:.2f}", "" if math.isnan(beside) else f"{beside:.2f}", f"{ratio[0]:.2f} ({ratio[1]:.2f})", min(rivals, key=lambda r: times[r][0]),
                      f"{100 * nearest / times['cconv'][0]:.0f} %"])
         data.append({"layer": name, "seconds": times})
         print(rows[-1], flush=True)
@@ -115,8 +106,9 @@ def main() -> None:
         "benchmark_layers", "Layers, one thread",
         f"GFLOP/s counted as direct, from the minimum of many runs; `{machine['float32']:.0f}` float32 multiply-adds in registers "
         f"and {machine['GB/s']:.0f} GB/s of copying are this core's limits.  \"one-shot\" is handed the weights in each call, as torch is; "
-        f"the others prepare them before.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(best):.2f} of the best peer.",
-        ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "of the best (median)", "the best", "of the limit"],
+        f"the others prepare them before, cconv as `Conv`.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(last):.2f} of torch's "
+        f"channels_last, {mean(best):.2f} of the best peer.",
+        ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "channels_last of torch's", "of the best (median)", "the best", "of the limit"],
         rows, {"limits": machine, "rows": data},
     )
     draw("benchmark_layers", "cconv's speed, of its peers'", [row[0] for row in rows],

@@ -125,8 +125,7 @@ def _run_engine(job: Job) -> bool:
 
 def engine_alone(job: Job, weights: str = "either") -> EngineJob | None:
     """The job for the engine, if one plan serves all that have other values in the same arrays."""
-    integers = job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu"  # their values decide what holds the sums
-    if len(job.x) == 0 or job.algorithm == "loop" or integers:
+    if len(job.x) == 0 or needs_loop(job):
         return None
     lies = EngineJob(job, weights)
     return lies if lies.readable and lies.direct else None

@@ -7,7 +7,8 @@ cimport cython
 from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release,
                              PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t
+from libc.math cimport INFINITY, fabs
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport getenv
 from libc.string cimport memset
 
@@ -318,9 +319,10 @@ cdef class Plan:
             if len(spare) < SPARE and work.nbytes <= SPARE_BYTES:
                 spare.append(work)
 
-    def suits(self, w):
-        """Whether the plan would be the same for these weights, of the same layout."""
-        return rank_of(&self.plan.desc, w) == self.plan.desc.rank
+    def suits(self, w, double most):
+        """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at
+        the most."""
+        return rank_of(&self.plan.desc, w) == self.plan.desc.rank and (most == INFINITY or largest_sum(&self.plan.desc, w) <= most)
 
     @property
     def rank(self):
@@ -405,6 +407,42 @@ cdef int64_t rank_of(const cconv_desc *desc, w) except -1:
     rank = cconv_rank(desc, b.buf)
     PyBuffer_Release(&b)
     return rank
+
+
+cdef double largest_sum(const cconv_desc *d, w) except -1:
+    """The largest sum of magnitudes of integer weights for one result; exact below 2**53."""
+    cdef Py_buffer b
+    cdef double total, largest = 0
+    cdef int64_t o, c, i, j, k
+    cdef const int64_t *stride = d.weight_stride
+    PyObject_GetBuffer(w, &b, PyBUF_STRIDED_RO)
+    for o in range(d.out_channels):
+        total = 0
+        for c in range(d.in_channels // d.groups):
+            for i in range(d.kernel[0]):
+                for j in range(d.kernel[1]):
+                    for k in range(d.kernel[2]):
+                        total += fabs(integer_at(<const char *>b.buf + o * stride[0] + c * stride[1] + i * stride[2] + j * stride[3]
+                                                 + k * stride[4], d.weight_type))
+        largest = max(largest, total)
+    PyBuffer_Release(&b)
+    return largest
+
+
+cdef inline double integer_at(const char *p, int kind) noexcept nogil:
+    if kind == 0:
+        return (<const uint8_t *>p)[0]
+    if kind == 1:
+        return (<const int8_t *>p)[0]
+    if kind == 2:
+        return (<const uint16_t *>p)[0]
+    if kind == 3:
+        return (<const int16_t *>p)[0]
+    if kind == 4:
+        return (<const uint32_t *>p)[0]
+    if kind == 5:
+        return (<const int32_t *>p)[0]
+    return <double>(<const uint64_t *>p)[0] if kind == 6 else <double>(<const int64_t *>p)[0]
 
 
 cdef check(cconv_status status):

@@ -6,6 +6,7 @@ and the dtypes decided; compute.py does the work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from . import loop, workers as pool
 from .compute import ALGORITHMS, plan_of, run, run_plan, threads_for
-from .dtypes import F32, F64, check_out, default_dtype, empty, integer_compute_dtype, result_dtype
+from .dtypes import F32, F64, check_out, default_dtype, empty, integer_compute_dtype, magnitude, result_dtype
 from .engine import NotFinite, Plan, call_key
 from .geometry import addressable, one_of, output_sizes, per_axis, resolve_padding, shown
 from .job import Geometry, Job
@@ -125,12 +126,22 @@ def correlate(*args: Any, key: Any = None, **kwargs: Any) -> np.ndarray:
     if plan is not None:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        _known[key] = plan, out.shape, out.dtype
+        _known[key] = plan, out.shape, out.dtype, _most(job)
     return out
 
 
+def _most(job: Job) -> float:
+    """What the weights' magnitudes for a result may add up to, for the dtype of the sums to be the same."""
+    if job.wanted.kind == "f" or "f" in job.x.dtype.kind + job.w.dtype.kind:
+        return math.inf
+    if job.bias is not None:  # whose values count, too
+        return -1
+    limit = 2**24 if job.compute == F32 else 2**53
+    return (limit - 1) // max(magnitude(job.x), abs(job.value))
+
+
 MOST_KNOWN = 256
-_known: dict[Any, tuple[Plan, tuple[int, ...], np.dtype]] = {}
+_known: dict[Any, tuple[Plan, tuple[int, ...], np.dtype, float]] = {}
 
 
 def recall(
@@ -144,8 +155,8 @@ def recall(
     known = None if key is None else _known.get(key)
     if known is None:
         return key, None
-    plan, shape, kind = known
-    if not plan.suits(w):
+    plan, shape, kind, most = known
+    if not plan.suits(w, most):
         return key, None
     threads = threads_for(plan, workers)
     y = empty(shape, kind) if out is None else out

@@ -105,3 +105,23 @@ def test_the_instruction_set_may_change_and_not_too_much_is_kept(monkeypatch):
     for n in range(2 * operation.MOST_KNOWN):
         cconv.conv1d(np.ones((1, n + 1)), np.ones((1, 1, 1)))
     assert len(operation._known) <= operation.MOST_KNOWN
+
+
+def test_integers_whose_sums_need_another_dtype():
+    x = RNG.integers(0, 256, (12, 13), np.uint8)
+    x[5, 5] = 255
+    k = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
+    twice(lambda: cconv.correlate(x, k, dtype=np.int16))
+    for middle in (5, 65793 - 4, 65793, 2**24, 2**40, 2**50, 5):
+        k[1, 1] = middle
+        for dtype in (np.int16, np.uint8, np.int32, np.int64):
+            for _ in range(2):
+                np.testing.assert_array_equal(cconv.correlate(x, k, dtype=dtype), cconv.correlate(x, k, dtype=dtype, algorithm="loop"))
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "?"])
+def test_integer_kernels_of_every_dtype(kind):
+    x = RNG.integers(0, 256, (3, 4, 9, 8), np.uint8)
+    w = RNG.integers(0, 2, (5, 4, 3, 3)).astype(kind)
+    y = twice(lambda: cconv.conv2d(x, w, dtype=np.int16))
+    np.testing.assert_array_equal(y, cconv.conv2d(x, w, dtype=np.int16, algorithm="loop"))
