@@ -22,7 +22,6 @@ from .operation import resolve_geometry
 from .transposed import spread
 from .workers import resolve
 
-AT_ONCE = 2**21  # values of the input whose channels are put last at a time
 
 
 def conv_input(
@@ -255,11 +254,14 @@ def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None
             of_groups = x[:, c :: grad.shape[1]].swapaxes(0, 1)
             _products(call, of_groups.reshape(1, -1, *x.shape[2:]), g.swapaxes(0, 1), _turned(call.geometry, x.shape[2:], grad.shape[2:]),
                       grad[None, :, c])
-    else:
-        grad[...] = 0
-        step = max(1, AT_ONCE // max(1, x[:1].size))
-        for first in range(0, len(x), step):
-            _add_samples(call, np.moveaxis(x[first : first + step], 1, -1), g[first : first + step].swapaxes(0, 1), grad)
+    elif grad.ndim < 5:
+        _along_channels(call, x, g.swapaxes(0, 1), call.geometry, grad)
+    else:  # the slices that a depth of the kernel sees count as samples
+        geometry = call.geometry
+        flat = geometry._replace(**{name: getattr(geometry, name)[1:] for name in ("stride", "pads", "dilation", "sizes")})
+        slices = np.moveaxis(g, 1, 0).reshape(len(grad), -1, *g.shape[3:])
+        for k in range(grad.shape[2]):
+            _along_channels(call, _slices(x.swapaxes(1, 2), geometry, k), slices, flat, grad[:, :, k])
 
 
 def _channels_apart(grad: np.ndarray) -> bool:
@@ -270,28 +272,14 @@ def _channels_apart(grad: np.ndarray) -> bool:
     return apart < taps * -(-channels // 16) / 2
 
 
-def _add_samples(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
-    """What samples x (N, spatial..., C) and g (O, N, positions...) add, along the channels."""
-    geometry = call.geometry
-    if grad.ndim == 5:      # what a depth of the kernel sees counts as samples
-        flat = geometry._replace(**{name: getattr(geometry, name)[1:] for name in ("stride", "pads", "dilation", "sizes")})
-        slices = np.ascontiguousarray(g, call.dtype).reshape(len(g), -1, *g.shape[3:])
-        for k in range(grad.shape[2]):
-            seen = _slices(x, geometry, k)
-            _add_lines(call, seen.reshape(-1, *seen.shape[2:]), slices, flat, grad[:, :, k])
-    else:
-        _add_lines(call, x, np.ascontiguousarray(g, call.dtype), geometry, grad)
-
-
-def _add_lines(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:
-    """The same of up to two spatial axes, beside which that of the channels is one more."""
-    lines = x.reshape(*x.shape[:-1], call.groups, -1)       # (N, spatial..., groups, C/groups), then groups first
-    lines = np.ascontiguousarray(np.moveaxis(lines, -2, 0), call.dtype).reshape(1, -1, *x.shape[1:-1], grad.shape[1])
-    plain = _turned(geometry, x.shape[1:-1], grad.shape[2:])
-    turned = Geometry((*plain.stride, 1), (*plain.pads, (0, 0)), (*plain.dilation, 1), (*plain.sizes, grad.shape[1]), plain.mode, plain.value)
-    sums = np.empty((1, len(g), *turned.sizes), call.dtype)
-    _products(call, lines, g[..., None], turned, sums)
-    grad += np.moveaxis(sums[0], -1, 1)
+def _along_channels(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:
+    """Of x (N, C, up to two axes) and g (O, N, positions...), by one convolution whose results lie along C."""
+    groups, channels = call.groups, grad.shape[1]
+    lines = x.reshape(len(x), groups, channels, *x.shape[2:]).swapaxes(0, 1)        # (groups, N, C/groups, spatial...)
+    lines = np.moveaxis(lines, 2, -1).reshape(1, groups * len(x), *x.shape[2:], channels)
+    plain = _turned(geometry, x.shape[2:], grad.shape[2:])
+    turned = Geometry((*plain.stride, 1), (*plain.pads, (0, 0)), (*plain.dilation, 1), (*plain.sizes, channels), plain.mode, plain.value)
+    _products(call, lines, g[..., None], turned, np.moveaxis(grad, 1, -1)[None])
 
 
 def _turned(geometry: Geometry, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> Geometry:
@@ -306,10 +294,10 @@ def _products(call: _Call, x: np.ndarray, w: np.ndarray, geometry: Geometry, y: 
 
 
 def _slices(x: np.ndarray, geometry: Geometry, k: int) -> np.ndarray:
-    """Of x (N, D, H, W, C) the slices that the k-th depth of the kernel sees."""
+    """Of x (N, D, ...) the slices that the k-th depth of the kernel sees, as samples (N D', ...)."""
     s, d, before = geometry.stride[0], geometry.dilation[0], geometry.pads[0][0]
     at = loop.tap_map(x.shape[1], before - k * d, 0, (geometry.sizes[0] - 1) * s + 1, 1, 1, 1, geometry.mode)[0][::s]
     seen = x[:, np.maximum(at, 0)] if x.shape[1] else np.zeros((len(x), len(at), *x.shape[2:]), x.dtype)
     if (at < 0).any():
         seen[:, at < 0] = geometry.value
-    return seen
+    return seen.reshape(-1, *x.shape[2:])

@@ -53,21 +53,6 @@ def test_adjoints_and_differences():
     print(f"{tried} layers, worst error {worst:.1e}, seed {SEED}")
 
 
-def test_many_positions_go_in_parts(monkeypatch):
-    from cconv import gradients
-
-    rng = np.random.default_rng(3)
-    for channels, sizes in ((2, (40, 31)), (20, (40, 31)), (17, (5, 9, 8)), (2, (5, 9, 8))):
-        x = rng.standard_normal((3, 2 * channels, *sizes))
-        shape = (4, channels, *(3 for _ in sizes))
-        g = rng.standard_normal((3, 4, *((n - 1) // 2 + 1 for n in sizes)))
-        options = dict(stride=2, padding=1, groups=2, padding_mode="reflect")
-        want = cconv.conv_weight(x, shape, g, **options)
-        monkeypatch.setattr(gradients, "AT_ONCE", 1000)
-        np.testing.assert_allclose(cconv.conv_weight(x, shape, g, **options), want, rtol=1e-12, atol=1e-12)
-        monkeypatch.undo()
-
-
 def test_dtypes_and_out():
     rng = np.random.default_rng(4)
     x, w = rng.standard_normal((2, 3, 8, 9)).astype(np.float32), rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
