@@ -330,11 +330,25 @@ static test small_integers(void)
     return t;
 }
 
+/* A kernel for each channel, and the channels side by side: for what stands in for rows there. */
+static test side_by_side(void)
+{
+    test t = plain();
+    channels(&t, 1, 1);
+    t.d.groups = t.d.in_channels = t.d.out_channels = pick(4, chance(3) ? 70 : 20);
+    t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = 2, t.d.interleave = 1;
+    t.d.divisor = chance(9) ? 3 : 1;
+    window(&t, 1, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12), window(&t, 2, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12);
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, 30));
+    return t;
+}
+
 static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 150 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -362,8 +376,10 @@ static void boundaries(int share)
             do t = low_rank(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else if ((j -= 300) < 200) {
             do t = small_integers(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
+        } else if ((j -= 200) < 150) {
+            do t = side_by_side(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else {
-            j -= 200;
+            j -= 150;
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
         check(&t);

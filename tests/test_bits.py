@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from samples import SEED
 
 import cconv
 
@@ -83,3 +84,26 @@ def test_pictures(dtype, size, monkeypatch):
     for by in range(64):
         out = moved(np.empty_like(want), (by * 3 + 1) % 64)
         np.testing.assert_array_equal(cconv.correlate(moved(image, by), kernel, workers=1, out=out, **options), want)
+
+
+def test_a_kernel_for_each_channel_in_either_layout():
+    """Channels side by side have kernels of their own, which add taps in the same order."""
+    rng, tried = np.random.default_rng(SEED), 0
+    for _ in range(300):
+        channels, taps = int(rng.integers(4, 40)), rng.integers(1, 10, 2)
+        stride, dilation = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(2))
+        dtype = rng.choice([np.float32, np.float64])
+        x = rng.standard_normal((2, channels, *rng.integers(1, 40, 2))).astype(dtype)
+        w, b = rng.standard_normal((channels, 1, *taps)).astype(dtype), rng.standard_normal(channels).astype(dtype)
+        options = dict(bias=b, stride=stride, dilation=dilation, padding=int(rng.integers(0, 6)), groups=channels,
+                       padding_mode=str(rng.choice(["zeros", "edge", "reflect", "wrap", "symmetric"])))
+        try:
+            y = cconv.conv2d(x, w, **options)
+        except ValueError:
+            continue
+        tried += 1
+        last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        for workers in (1, 2):
+            z = cconv.conv2d(last, w, layout="channels_last", workers=workers, **options)
+            np.testing.assert_array_equal(np.moveaxis(z, -1, 1), y)
+    assert tried > 150

@@ -77,6 +77,10 @@ typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
+/* y[p][c] = bias[c] + sum over runs of taps of (sum over t of w[t][c] * x[offset[t] + p * x_step + c]), p < positions, c < channels. */
+typedef void cconv_deep_kernel(const void *x, const ptrdiff_t *offset, const int64_t *run, const void *w, ptrdiff_t w_pitch, const void *bias,
+                               void *y, ptrdiff_t x_step, ptrdiff_t y_step, int64_t positions, int64_t channels);
+
 /* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
  * next, or lines x_pitch apart, of which the sums in between lie s_pitch apart. */
 typedef void cconv_box_kernel(void *x, ptrdiff_t x_pitch, void *s, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
@@ -142,6 +146,7 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_line_kernel *line;
+    cconv_deep_kernel *deep;
     cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
@@ -287,6 +292,21 @@ CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
+
+/* rows.c: in which order `rows` adds up to BLOCK_TAPS taps of a channel, and how many at a time; 0 ends. */
+typedef struct cconv_order {
+    int64_t taps, row[BLOCK_TAPS], column[BLOCK_TAPS], run[BLOCK_TAPS + 1];
+} cconv_order;
+
+CCONV_HIDDEN void cconv_rows_order(const cconv_plan *plan, cconv_order *order);
+
+/* deep.c: whether it serves for `rows`; the rest of a plan, CCONV_ERROR_ALGORITHM where `rows` is better; the same three. */
+CCONV_HIDDEN int cconv_deep_serves(const cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_deep_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_deep_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_deep_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                                char *output);
 
 /* plan.c: a plan for a part of a task: not to be shared by workers. */
 CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc);

@@ -159,6 +159,7 @@ static const cconv_type_kernels NAME(kernels) = {
     },
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
+    NAME(deep),
     NAME(box),
     NAME(panel),
     NAME(turn),

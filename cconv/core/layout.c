@@ -267,6 +267,8 @@ cconv_status cconv_lay_out(cconv_plan *plan)
     cconv_status status;
     plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
     phases(plan);
+    plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;
+    if (plan->deep) return CCONV_OK;
     tile(plan);
     cut(plan);
     cconv_note_weights(plan);

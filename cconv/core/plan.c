@@ -82,8 +82,9 @@ static const way *way_of(const cconv_plan *plan)
     static const way integer = {cconv_integer_lay_out, cconv_integer_tables, cconv_integer_pack, cconv_integer_run};
     static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run};
     static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run};
+    static const way deep = {cconv_lay_out, cconv_deep_tables, cconv_deep_pack, cconv_deep_run};
     static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box, &integer};
-    return ways[plan->algorithm];
+    return plan->deep ? &deep : ways[plan->algorithm];
 }
 
 /* The strides of weight axes of length 1 say nothing: as if the axis were there. */
@@ -96,7 +97,7 @@ static void tidy_strides(cconv_desc *d, int64_t channels)
     if (a > 0) inner = d->weight_stride[a];
     for (a = 4; a > 0; a--) {
         if (length[a] == 1) d->weight_stride[a] = inner;
-        inner = d->weight_stride[a] * length[a];
+        inner = (int64_t)((uint64_t)d->weight_stride[a] * (uint64_t)length[a]);       /* of nonsense, nonsense */
     }
 }
 

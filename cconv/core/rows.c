@@ -252,39 +252,86 @@ static void run(const cconv_plan *plan, const band *at, columns *c, int64_t colu
     c->start = NULL;
 }
 
-/* All columns of a block of channels for one output channel: short ones by threes, if that does not make too many
- * sums of sums, but for those of a single row, which serve one output each either way; the others in blocks of at
- * most BLOCK_TAPS taps. */
+/* The columns that are left of each length, and the length that is next. */
+typedef struct rest {
+    int64_t left[MAX_CLASS + 1];
+    int length;
+} rest;
+
+/* Which columns go together: short ones by threes, if that does not make too many sums of sums, but for those of a
+ * single row, which serve one output each either way; the others in blocks of at most BLOCK_TAPS taps.  Returns how many taps. */
+static int64_t next_block(const cconv_plan *plan, rest *of, columns *c)
+{
+    int64_t taps = 0;
+    memset(c->count, 0, sizeof c->count);
+    c->short_rows = 0;
+    for (; of->length <= MAX_SHORT && plan->taps <= BLOCK_TAPS; of->length++) {
+        const int64_t left = of->left[of->length];
+        if (left == 0) continue;
+        c->short_rows = of->length == 1 && left > MAX_SHORT ? 0 : of->length;
+        c->count[of->length] = c->short_rows == 0 || left < MAX_SHORT ? left : MAX_SHORT;
+        of->left[of->length] -= c->count[of->length];
+        return c->count[of->length] * of->length;
+    }
+    while (of->length <= MAX_CLASS && taps + of->length <= BLOCK_TAPS) {
+        const int64_t fit = (BLOCK_TAPS - taps) / of->length, left = of->left[of->length];
+        c->count[of->length] = left < fit ? left : fit;
+        of->left[of->length] -= c->count[of->length];
+        taps += c->count[of->length] * of->length;
+        if (of->left[of->length]) break;
+        of->length++;
+    }
+    return taps;
+}
+
+/* All columns of a block of channels for one output channel. */
 static void run_columns(const cconv_plan *plan, const band *at, const table *t, const char *w, const char *start)
 {
-    int64_t left[MAX_CLASS + 1];
-    int length, i;
+    rest of;
     columns c = {t->offset, t->place, {0}, 0, w, start};
-    for (i = 0; i <= MAX_CLASS; i++) left[i] = t->count[i];
-    for (length = 1; length <= MAX_SHORT && plan->taps <= BLOCK_TAPS; c.count[length++] = 0)
-        for (; left[length] > 0; left[length] -= c.count[length]) {
-            c.short_rows = length == 1 && left[1] > MAX_SHORT ? 0 : length;
-            c.count[length] = c.short_rows == 0 || left[length] < MAX_SHORT ? left[length] : MAX_SHORT;
-            run(plan, at, &c, c.count[length], c.count[length] * length);
-        }
-    c.short_rows = 0;
-    while (length <= MAX_CLASS) {
-        int64_t taps = 0, columns = 0;
-        for (i = 0; i <= MAX_CLASS; i++) c.count[i] = 0;
-        while (length <= MAX_CLASS && taps + length <= BLOCK_TAPS) {
-            if (left[length]) {
-                const int64_t fit = (BLOCK_TAPS - taps) / length;
-                c.count[length] = left[length] < fit ? left[length] : fit;
-            }
-            left[length] -= c.count[length];
-            columns += c.count[length];
-            taps += c.count[length] * length;
-            if (left[length]) break;
-            length++;
-        }
-        if (!columns) break;
+    int64_t taps;
+    memcpy(of.left, t->count, sizeof of.left);
+    of.length = 1;
+    while ((taps = next_block(plan, &of, &c)) > 0) {
+        int64_t columns = 0;
+        int i;
+        for (i = 1; i <= MAX_CLASS; i++) columns += c.count[i];
         run(plan, at, &c, columns, taps);
     }
+}
+
+static void note_order(const cconv_plan *plan, const column *col, void *state)
+{
+    cconv_order *order = (cconv_order *)state;
+    int64_t k;
+    for (k = 0; k < col->length; k++, order->taps++) {
+        order->row[order->taps] = col->kh + k * plan->cycle[1];
+        order->column[order->taps] = col->kw;
+    }
+}
+
+/* Short columns go down together: by rows. */
+static void across(int64_t *values, int64_t columns, int64_t rows)
+{
+    int64_t same[MAX_SHORT * MAX_SHORT], i;
+    memcpy(same, values, (size_t)(columns * rows) * sizeof *values);
+    for (i = 0; i < columns * rows; i++) values[i] = same[i % columns * rows + i / columns];
+}
+
+void cconv_rows_order(const cconv_plan *plan, cconv_order *order)
+{
+    rest of;
+    columns c;
+    int64_t *run = order->run, at = 0;
+    order->taps = 0;
+    of.left[0] = 0;
+    for (of.length = 1; of.length <= MAX_CLASS; of.length++) of.left[of.length] = each_column(plan, 1, of.length, note_order, order);
+    of.length = 1;
+    for (; (*run = next_block(plan, &of, &c)) > 0; at += *run++)
+        if (c.short_rows) {
+            across(order->row + at, c.count[c.short_rows], c.short_rows);
+            across(order->column + at, c.count[c.short_rows], c.short_rows);
+        }
 }
 
 /* The planes of a region. */

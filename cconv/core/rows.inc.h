@@ -209,3 +209,43 @@ static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const voi
             j += valid;
         }
 }
+
+/* deep: four positions at a time, whose taps share each vector of weights. */
+static void NAME(deep)(const void *x_, const ptrdiff_t *offset, const int64_t *run, const void *w_, ptrdiff_t w_pitch, const void *bias_,
+                       void *y_, ptrdiff_t x_step, ptrdiff_t y_step, int64_t positions, int64_t channels)
+{
+    const T *bias = (const T *)bias_;
+    int64_t c, p, i, t;
+    for (c = 0; c < channels; c += LANES) {
+        const int64_t part = channels - c < LANES ? channels - c : LANES;
+        const V start = !bias ? ZERO() : part == LANES ? LOAD(bias + c) : LOAD_PART(bias + c, part);
+        for (p = 0; p < positions; p += 4) {
+            const ptrdiff_t to_1 = p + 1 < positions ? x_step : 0, to_2 = p + 2 < positions ? 2 * x_step : 0, to_3 = p + 3 < positions ? 3 * x_step : 0;
+            const T *x = (const T *)x_ + p * x_step + c, *w = (const T *)w_ + c;
+            const ptrdiff_t *at = offset;
+            T *y = (T *)y_ + p * y_step + c;
+            V y0 = start, y1 = start, y2 = start, y3 = start;
+            for (i = 0; run[i] > 0; i++) {
+                V a0 = ZERO(), a1 = ZERO(), a2 = ZERO(), a3 = ZERO();
+                for (t = 0; t < run[i]; t++, at++, w += w_pitch) {
+                    const V u = LOAD(w);
+                    a0 = FMA(u, LOAD(x + *at), a0);
+                    a1 = FMA(u, LOAD(x + *at + to_1), a1);
+                    a2 = FMA(u, LOAD(x + *at + to_2), a2);
+                    a3 = FMA(u, LOAD(x + *at + to_3), a3);
+                }
+                y0 = ADD(a0, y0);
+                y1 = ADD(a1, y1);
+                y2 = ADD(a2, y2);
+                y3 = ADD(a3, y3);
+            }
+#define PUT(n, v) \
+            if (p + n < positions) { \
+                if (part == LANES) STORE(y + n * y_step, v); \
+                else STORE_PART(y + n * y_step, part, v); \
+            }
+            PUT(0, y0) PUT(1, y1) PUT(2, y2) PUT(3, y3)
+#undef PUT
+        }
+    }
+}
