@@ -65,12 +65,13 @@ static int choose_form(const cconv_plan *plan)
     const int64_t columns = least(plan->output[2], BAND_COLUMNS / 8);
     const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
     const double scalars = (double)parts(columns, parts(columns, kernels->tile));
+    const int64_t positions = times(columns, plan->output[1]);
+    const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps, along = plan->channels_last ? turned : 0;
     double cost[4], loads;
     int form, best = 0;
-    const double turned = TURNED_SUM / taps, along = plan->channels_last ? turned : 0;
     cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
-    cost[ALONG_GAPS] = along + 1 + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
-    cost[ALONG_PANEL] = gaps > 0 ? along + 1 + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
+    cost[ALONG_GAPS] = along + ends + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
+    cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
     loads = (4 + (double)plan->tile / 2) / (2 * (double)plan->tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
     loads = (2 + scalars / 2) / (2 * scalars);
