@@ -107,3 +107,21 @@ def test_a_kernel_for_each_channel_in_either_layout():
             z = cconv.conv2d(last, w, layout="channels_last", workers=workers, **options)
             np.testing.assert_array_equal(np.moveaxis(z, -1, 1), y)
     assert tried > 150
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_results_that_are_written_past_the_caches(dtype, size):
+    """Large ones, where lines are whole: the same bits as where they are not."""
+    from cconv.dtypes import empty
+
+    rng = np.random.default_rng(8)
+    x, k = rng.standard_normal((1100, 1100)).astype(dtype), rng.standard_normal((size, size)).astype(dtype)
+    for columns in (1088, 1099):            # lines whole in each row, or in none but the first
+        part = x[:, :columns]
+        want = np.concatenate([cconv.correlate(part[first : first + 100 + size - 1], k) for first in range(0, 1100 - size + 1, 100)])
+        lies = empty((1100, columns), dtype)[: 1100 - size + 1, : columns - size + 1]
+        for out in (lies, np.empty(lies.size + 1, dtype)[1:].reshape(lies.shape)):
+            for workers in (1, 2):
+                out[...] = np.nan
+                np.testing.assert_array_equal(cconv.correlate(part, k, out=out, workers=workers), want)

@@ -109,7 +109,7 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
-    int alone, deep, form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, channels_last, apart[3];
+    int alone, deep, form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, stream, channels_last, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;

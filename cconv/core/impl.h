@@ -64,13 +64,13 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
- * vector `last` values are written. */
+ * vector `last` values are written.  `stream`: past the caches, where whole lines are. */
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
-                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
+                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream);
 
 /* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows: else the same. */
 typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, const void *w,
-                               const void *bias, void *y, ptrdiff_t y_step, int64_t last);
+                               const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream);
 
 /* One row of taps side by side: y[r][j] (+)= sum over taps t of w[t] * x[r * x_step + t + j], j < n; `whole`: beyond them up
  * to a vector's end may be written. */
@@ -163,6 +163,7 @@ struct cconv_kernels {
     const char *name;
     const cconv_type_kernels *f32, *f64;
     cconv_integer_kernel *integer;      /* or NULL */
+    void (*drain)(void);                /* to be called after `rows` and `down` have streamed; NULL where they do not */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */

@@ -75,6 +75,7 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
 #define NAME(what) what##_f32__avx2
 #define LOAD(p) _mm256_loadu_ps(p)
 #define STORE(p, v) _mm256_storeu_ps(p, v)
+#define STREAM(p, v) _mm256_stream_ps(p, v)
 #define SET1(x) _mm256_set1_ps(x)
 #define ZERO() _mm256_setzero_ps()
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
@@ -97,6 +98,7 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
 #define NAME(what) what##_f64__avx2
 #define LOAD(p) _mm256_loadu_pd(p)
 #define STORE(p, v) _mm256_storeu_pd(p, v)
+#define STREAM(p, v) _mm256_stream_pd(p, v)
 #define SET1(x) _mm256_set1_pd(x)
 #define ZERO() _mm256_setzero_pd()
 #define FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
@@ -135,7 +137,7 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
     STORE_BYTES(p, _mm256_permute2x128_si256(low, high, 0x20)), STORE_BYTES((p) + 16, _mm256_permute2x128_si256(low, high, 0x31))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2};
+const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2, drain};
 
 #if defined(__clang__)
 #pragma clang attribute pop

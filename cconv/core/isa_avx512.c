@@ -47,6 +47,7 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
 #define NAME(what) what##_f32__avx512
 #define LOAD(p) _mm512_loadu_ps(p)
 #define STORE(p, v) _mm512_storeu_ps(p, v)
+#define STREAM(p, v) _mm512_stream_ps(p, v)
 #define SET1(x) _mm512_set1_ps(x)
 #define ZERO() _mm512_setzero_ps()
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
@@ -69,6 +70,7 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
 #define NAME(what) what##_f64__avx512
 #define LOAD(p) _mm512_loadu_pd(p)
 #define STORE(p, v) _mm512_storeu_pd(p, v)
+#define STREAM(p, v) _mm512_stream_pd(p, v)
 #define SET1(x) _mm512_set1_pd(x)
 #define ZERO() _mm512_setzero_pd()
 #define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
@@ -108,7 +110,7 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
     STORE_BYTES((p) + 32, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512};
+const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512, drain};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -19,3 +19,6 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
     _mm_storeu_pd(q, _mm_unpacklo_pd(a, b));
     _mm_storeu_pd(q + q_pitch, _mm_unpackhi_pd(a, b));
 }
+
+/* Until what was written past the caches is seen by other threads. */
+static void drain(void) { _mm_sfence(); }

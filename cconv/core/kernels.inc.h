@@ -31,6 +31,20 @@
             else STORE_PART(q, last, b0); \
         }
 
+/* Whether rows of NV vectors from y on are whole lines of the cache, and so may go past it. */
+#ifdef STREAM
+#define WHOLE_LINES(NV, y, y_step) \
+    ((NV) * LANES * sizeof(T) % LINE == 0 && (((uintptr_t)(y) | (uintptr_t)((y_step) * (ptrdiff_t)sizeof(T))) & (LINE - 1)) == 0)
+#else
+#define WHOLE_LINES(NV, y, y_step) 0
+#define STREAM(p, v) STORE(p, v)
+#endif
+#define WRITE_ROW(m, to, past) \
+        if (past) { \
+            STREAM(to, ADD(b0, a[m][0])); \
+            if (NV > 1) STREAM((to) + LANES, ADD(b1, a[m][1])); \
+        } else WRITE(m, to)
+
 /* taps: M scalars x NV vectors. */
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
@@ -194,6 +208,9 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef NAME
 #undef LOAD
 #undef STORE
+#undef STREAM
+#undef WHOLE_LINES
+#undef WRITE_ROW
 #undef SET1
 #undef ZERO
 #undef FMA

@@ -33,6 +33,7 @@ enum {
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
     NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
     FEW_OUTPUTS = 32,                   /* or by a few, of any size */
+    STREAMED = 1 << 22,                 /* bytes of results that are written past the caches: they would not stay there */
     WIDE = 512                          /* columns of a picture that `rows` reads where it lies: narrower ones are
                                          * faster copied, line after line, if they are not in the cache */
 };
@@ -185,6 +186,8 @@ static void in_place(cconv_plan *plan)
         plan->write_in_place = lies && d->output_stride[1] == size;
     else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
         plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
+    plan->stream = plan->algorithm == CCONV_ROWS && plan->write_in_place && plan->kernels->drain
+                   && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
 }
 
 /* What pack and run ask about the weights. */

@@ -181,6 +181,7 @@ typedef struct columns {
     int64_t count[MAX_CLASS + 1];
     int64_t short_rows;         /* 0, or at most MAX_SHORT columns all of this length */
     const char *w, *start;
+    int stream;                 /* the results are not read again soon */
 } columns;
 
 /* Whether the columns are taps of one row, side by side. */
@@ -230,11 +231,11 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
                 char *y = at->out + (r * at->out_step + j) * size;
                 if (c->short_rows)
                     kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1][wide](x, x_step, offsets, left, c->w, c->start,
-                                                                                       y, y_step, last);
+                                                                                       y, y_step, last, c->stream);
                 else {
                     if (part->inside && plan->desc.kernel[2] == 1)      /* nothing else hides how long they take */
                         fetch_below(x + (plan->reach[1] + (step << height)) * pitch * size, pitch * size, step << height);
-                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
+                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last, c->stream);
                 }
                 j += valid;
             }
@@ -288,7 +289,7 @@ static int64_t next_block(const cconv_plan *plan, rest *of, columns *c)
 static void run_columns(const cconv_plan *plan, const band *at, const table *t, const char *w, const char *start)
 {
     rest of;
-    columns c = {t->offset, t->place, {0}, 0, w, start};
+    columns c = {t->offset, t->place, {0}, 0, w, start, 0};
     int64_t taps;
     memcpy(of.left, t->count, sizeof of.left);
     of.length = 1;
@@ -296,6 +297,7 @@ static void run_columns(const cconv_plan *plan, const band *at, const table *t, 
         int64_t columns = 0;
         int i;
         for (i = 1; i <= MAX_CLASS; i++) columns += c.count[i];
+        c.stream = plan->stream && taps == plan->taps;        /* nothing will be added */
         run(plan, at, &c, columns, taps);
     }
 }
@@ -428,5 +430,6 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
         if (!plan->write_in_place)
             cconv_store_band(plan, &part, work + plan->sums_at, plan->sums_pitch, plan->sums_plane, bias, output);
     }
+    if (plan->stream) plan->kernels->drain();
     return 1;
 }

@@ -41,10 +41,11 @@ CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
                               const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
-                              int64_t last)
+                              int64_t last, int stream)
 {
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
     T *y = (T *)y_;
+    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step);
     V a[8][4];
 #define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
     EACH_M(START)
@@ -69,7 +70,7 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
             b1 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
             if (NV == 1) b0 = b1; \
         } \
-        WRITE((r) & 7, y + r * y_step) \
+        WRITE_ROW((r) & 7, y + r * y_step, past) \
     }
     EACH_M(FINISH)
 #undef FINISH
@@ -77,8 +78,8 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
 
 #define DEFINE_ROWS(R, NV) \
     static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
-                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
-    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream) \
+    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last, stream); }
 
 DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
 #if ACCUMULATORS >= 24
@@ -90,10 +91,11 @@ DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
  * vectors of the second and third are cut out of those of the first. */
 CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int close, const T *x, ptrdiff_t x_step,
                               const ptrdiff_t *offset, int64_t rows, const T *w, const T *bias, T *y, ptrdiff_t y_step,
-                              int64_t last)
+                              int64_t last, int stream)
 {
     const T *first = x + offset[0], *second = x + offset[N > 1 ? 1 : 0], *third = x + offset[N > 2 ? 2 : 0];
     V u[3][3], a[3][4], start = SET1(bias ? bias[0] : 0);
+    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step);
     int64_t i;
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
 #define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(w[n * C + k]);
@@ -128,7 +130,7 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
                 b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
                 if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
             }
-            WRITE(0, y)
+            WRITE_ROW(0, y, past)
             y += y_step;
         }
         a[0][0] = a[1][0];
@@ -140,12 +142,12 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 
 #define DEFINE_DOWN(N, C, NV) \
     static void NAME(down_##N##_##C##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, \
-                                            const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+                                            const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream) \
     { \
         if (N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2)) \
-            NAME(strip)(N, C, NV, 1, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+            NAME(strip)(N, C, NV, 1, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last, stream); \
         else \
-            NAME(strip)(N, C, NV, 0, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last); \
+            NAME(strip)(N, C, NV, 0, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last, stream); \
     }
 #define DEFINE_DOWNS(C) \
     DEFINE_DOWN(1, C, 1) DEFINE_DOWN(1, C, 2) DEFINE_DOWN(2, C, 1) DEFINE_DOWN(2, C, 2) DEFINE_DOWN(3, C, 1) DEFINE_DOWN(3, C, 2)
