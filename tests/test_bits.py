@@ -120,7 +120,7 @@ def test_results_that_are_written_past_the_caches(dtype, size):
     for columns in (1088, 1099):            # lines whole in each row, or in none but the first
         part = x[:, :columns]
         want = np.concatenate([cconv.correlate(part[first : first + 100 + size - 1], k) for first in range(0, 1100 - size + 1, 100)])
-        lies = empty((1100, columns), dtype)[: 1100 - size + 1, : columns - size + 1]
+        lies = empty((1100, columns), np.dtype(dtype))[: 1100 - size + 1, : columns - size + 1]
         for out in (lies, np.empty(lies.size + 1, dtype)[1:].reshape(lies.shape)):
             for workers in (1, 2):
                 out[...] = np.nan
