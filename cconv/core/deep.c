@@ -40,6 +40,7 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     rows = least(plan->output[1], most(4, BAND_VALUES / times(d->stride[1], times(seen(plan, 2, columns), d->groups))));
     if (!plan->alone && samples < SHARES) rows = least(rows, most(1, parts(plan->output[1], SHARES)));
     rows = parts(plan->output[1], parts(plan->output[1], rows));
+    if (times(seen(plan, 1, rows), times(seen(plan, 2, columns), d->groups)) > BAND_VALUES * 64) return CCONV_ERROR_ALGORITHM;
     for (a = 0; a < 3; a++) {
         plan->band[a] = a == 0 ? 1 : a == 1 ? rows : columns;
         plan->bands[a] = parts(plan->output[a], plan->band[a]);

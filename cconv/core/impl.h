@@ -64,11 +64,12 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
- * vector `last` values are written.  `stream`: past the caches, where whole lines are. */
+ * vector `last` values are written. */
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
-                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream);
+                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
 
-/* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows: else the same. */
+/* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows: else the same.  `stream`: past the caches, where
+ * whole lines are. */
 typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, const void *w,
                                const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream);
 
@@ -163,7 +164,7 @@ struct cconv_kernels {
     const char *name;
     const cconv_type_kernels *f32, *f64;
     cconv_integer_kernel *integer;      /* or NULL */
-    void (*drain)(void);                /* to be called after `rows` and `down` have streamed; NULL where they do not */
+    void (*drain)(void);                /* to be called after `down` has streamed; NULL where it does not */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */

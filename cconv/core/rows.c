@@ -235,7 +235,7 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
                 else {
                     if (part->inside && plan->desc.kernel[2] == 1)      /* nothing else hides how long they take */
                         fetch_below(x + (plan->reach[1] + (step << height)) * pitch * size, pitch * size, step << height);
-                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last, c->stream);
+                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
                 }
                 j += valid;
             }

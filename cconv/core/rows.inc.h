@@ -41,11 +41,10 @@ CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
                               const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
-                              int64_t last, int stream)
+                              int64_t last)
 {
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
     T *y = (T *)y_;
-    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step);
     V a[8][4];
 #define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
     EACH_M(START)
@@ -70,7 +69,7 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
             b1 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
             if (NV == 1) b0 = b1; \
         } \
-        WRITE_ROW((r) & 7, y + r * y_step, past) \
+        WRITE((r) & 7, y + r * y_step) \
     }
     EACH_M(FINISH)
 #undef FINISH
@@ -78,8 +77,8 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
 
 #define DEFINE_ROWS(R, NV) \
     static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
-                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream) \
-    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last, stream); }
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
+    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
 
 DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
 #if ACCUMULATORS >= 24

@@ -30,8 +30,9 @@ cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
         d.before[a] = (start - phase[a] + d.before[a]) / step;
         d.input[a] = d.input[a] > start ? parts(d.input[a] - start, step) : 0;
         d.after[a] = parts(plan->output[a] - phase[a], step) + 2 - d.before[a] - d.input[a];
-        if (d.input[a] > 1) d.input_stride[2 + a] *= step;      /* one alone takes no step, and the product could overflow */
-        if (plan->output[a] > step) d.output_stride[2 + a] *= step;
+        /* One alone takes no step; of nonsense the product may be nonsense, but must not overflow. */
+        if (d.input[a] > 1) d.input_stride[2 + a] = (int64_t)((uint64_t)d.input_stride[2 + a] * (uint64_t)step);
+        if (plan->output[a] > step) d.output_stride[2 + a] = (int64_t)((uint64_t)d.output_stride[2 + a] * (uint64_t)step);
         d.dilation[a] = 1;
     }
     return d;
