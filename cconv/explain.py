@@ -94,7 +94,8 @@ def explain(*args: Any, **kwargs: Any) -> Plan:
         axes = np.ndim(kernel if kernel is not None else ()) - 2
         function = {1: layers.conv1d, 2: layers.conv2d, 3: layers.conv3d}.get(axes, images.correlate)
     if function not in (*VOCABULARY, images.correlate, images.convolve):
-        raise TypeError("explain takes the arguments of conv1d, conv2d, conv3d, correlate or convolve, or one of them first")
+        raise TypeError("explain takes the arguments of conv1d, conv2d, conv3d, correlate or convolve, or one of them first; "
+                        "of a Conv, call layer.explain(shape)")
     bound = inspect.signature(function).bind(*rest, **kwargs)
     bound.apply_defaults()
     if function in VOCABULARY:

@@ -23,7 +23,6 @@ from .transposed import spread
 from .workers import resolve
 
 
-
 def conv_input(
     input_shape: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, *,
     padding_mode: str = "zeros", padding_value: float = 0.0, layout: str = "channels_first", dtype: Any = None,
@@ -69,7 +68,7 @@ def conv_input(
         raise ValueError(f"input_shape={shape} has {len(shape)} sizes; want {w.ndim}, or {w.ndim - 1} for one sample, with weight {w.shape}")
     like = np.broadcast_to(np.zeros((), F32), shape)
     call = _Call(like, w, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (w, g), workers)
-    result = _result(shape, call.dtype, out, (w, g))
+    result = _result(shape, call.dtype, out)
     y = call.planes(result)
     g = call.planes(g if out is None or not np.may_share_memory(g, out) else g.copy())
     geometry, batch = call.geometry, y.shape[:2]
@@ -123,7 +122,7 @@ def conv_weight(
     x, g = as_array("input", input), as_array("grad_output", grad_output)
     like = np.broadcast_to(np.zeros((), F32), shape)
     call = _Call(x, like, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (x, g), workers)
-    result = _result(shape, call.dtype, out, ())
+    result = _result(shape, call.dtype, out)
     grad = np.zeros(shape, call.dtype) if out is not None and np.may_share_memory(result, x) | np.may_share_memory(result, g) else result
     with np.errstate(all="ignore"):
         _gather(call, call.planes(x), call.planes(g), grad)
@@ -213,7 +212,7 @@ def _float(dtype: Any, given: tuple[np.ndarray, ...]) -> np.dtype:
     return wanted
 
 
-def _result(shape: Sequence[int], dtype: np.dtype, out: Any, given: tuple[np.ndarray, ...]) -> np.ndarray:
+def _result(shape: Sequence[int], dtype: np.dtype, out: Any) -> np.ndarray:
     if out is None:
         return empty(shape, dtype)
     check_out(out, shape, dtype)

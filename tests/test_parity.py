@@ -8,7 +8,7 @@ from samples import SEED
 
 import cconv
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch, to compare with, is not installed")
 
 LAYERS = 1000
 MODES = {"zeros": "zeros", "reflect": "reflect", "edge": "replicate", "replicate": "replicate", "wrap": "circular", "circular": "circular"}
