@@ -54,7 +54,7 @@ cdef extern from "core/cconv.h":
         int64_t band[3]
         int64_t bands[3]
         int64_t tasks, packs
-        int prepacked, form, must_be_finite
+        int prepacked, form, must_be_finite, deep
         int apart[3]
         int64_t cycle[3]
         int64_t edge, wide, channel_block, tiles, tile, larger_tiles
@@ -346,7 +346,8 @@ cdef class Plan:
         """What the packed weights depend on, besides the weights: plans for which it is equal can share them."""
         cdef cconv_plan *p = &self.plan
         return (p.algorithm, p.desc.compute, self.isa, p.form, p.must_be_finite, p.desc.rank, p.edge, p.wide, p.channel_block, p.tiles,
-                p.tile, p.larger_tiles, p.packed_bytes, p.desc.divisor, p.desc.output_type,
+                p.tile, p.larger_tiles, p.packed_bytes, p.deep, p.desc.divisor, p.desc.output_type,
+                p.desc.output_stride[4] if p.algorithm == CHOICES["integer"] else 0,        # how it rounds stands beside its weights
                 tuple([(p.apart[i], p.cycle[i]) for i in range(3)]))
 
     @property

@@ -102,6 +102,19 @@ def test_out():
         layer(x, frozen)
 
 
+def test_one_set_of_packed_weights_does_not_serve_every_layout():
+    x = RNG.integers(0, 256, (1, 1, 20, 40), np.uint8)
+    layer = cconv.Conv([[[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]]], dtype=np.uint8)
+    want, wide = layer(x), np.zeros((1, 1, 18, 76), np.uint8)
+    for _ in range(2):
+        assert (layer(x, wide[..., ::2]) == want).all() and (wide[..., 1::2] == 0).all()
+    deep = cconv.Conv(RNG.standard_normal((8, 1, 3, 3)), groups=8, layout="channels_last")
+    last = RNG.standard_normal((1, 9, 9, 8))
+    want = deep(last)
+    for given in (np.asfortranarray(last), last, np.repeat(last, 2, 3)[..., ::2]):
+        np.testing.assert_array_equal(deep(given), want)
+
+
 def test_many_threads_at_once():
     layer, xs = cconv.Conv(W, B, padding=1), [RNG.standard_normal((n % 3 + 1, 16, 10 + n, 20)).astype(np.float32) for n in range(24)]
     want = [cconv.Conv(W, B, padding=1)(x) for x in xs]
