@@ -64,12 +64,12 @@ class EngineJob:
 
     def __init__(self, job: Job, weights: str = "either") -> None:
         self.job, self.weights = job, weights
-        self.readable = _as_it_lies(job.x) and job.x.dtype in engine.TYPES
+        self.readable = as_it_lies(job.x) and job.x.dtype in engine.TYPES
         self.direct = (
-            _as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
+            as_it_lies(job.y) and job.y.dtype == job.wanted and job.y.dtype in engine.STORED
             and (job.y.dtype.kind in "iu" or job.y.dtype == job.compute)
         )
-        self.w = lift(job.w if _as_it_lies(job.w) else job.w.astype(job.compute))
+        self.w = lift(job.w if as_it_lies(job.w) else job.w.astype(job.compute))
         whole = self.readable and self.direct
         self.pixels = whole and job.geometry.stride[-1] == 1 and _interleaved(job.x) and _interleaved(job.y)
         self.algorithm, self.tile = job.algorithm, 0
@@ -133,10 +133,10 @@ def engine_alone(job: Job, weights: str = "either") -> EngineJob | None:
 
 def plan_of(job: Job) -> engine.Plan | None:
     """The plan of a job, if that is all that one with other values of the same arrays needs."""
-    if job.bias is not None and not (_as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
+    if job.bias is not None and not (as_it_lies(job.bias) and job.bias.dtype == job.compute and job.bias.flags.c_contiguous):
         return None
     lies = engine_alone(job)
-    return lies.plan(next(lies.parts())) if lies is not None and _as_it_lies(job.w) else None
+    return lies.plan(next(lies.parts())) if lies is not None and as_it_lies(job.w) else None
 
 
 def threads_for(plan: engine.Plan, workers: Any) -> int:
@@ -194,8 +194,8 @@ def _run_loop(job: Job) -> None:
     late = job.divisor is not None
     bias = np.zeros(job.w.shape[0], job.compute) if job.bias is None or late else job.bias.astype(job.compute)
     w = lift(job.w.astype(job.compute, copy=False))
-    readable = _as_it_lies(job.x) and job.x.dtype == job.compute
-    direct = _as_it_lies(job.y) and job.y.dtype == job.wanted == job.compute and not late and job.limits is None
+    readable = as_it_lies(job.x) and job.x.dtype == job.compute
+    direct = as_it_lies(job.y) and job.y.dtype == job.wanted == job.compute and not late and job.limits is None
     for part in parts_of(job, readable, direct):
         sums = part.y if direct else np.empty(part.y.shape, job.compute)
         _share_loop(part._replace(y=sums), w, bias, job)
@@ -235,7 +235,7 @@ def _share_loop(whole: Part, w: np.ndarray, bias: np.ndarray, job: Job) -> None:
     pool.run([partial(part, axis, *ends) for ends in _cut(y.shape[axis], threads, work / PATIENCE)], threads)
 
 
-def _as_it_lies(array: np.ndarray) -> bool:
+def as_it_lies(array: np.ndarray) -> bool:
     """Whether compiled code can read or write `array` in place: aligned and native."""
     return bool(array.dtype.isnative and array.flags.aligned)
 

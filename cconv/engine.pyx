@@ -54,16 +54,19 @@ cdef extern from "core/cconv.h":
         int64_t band[3]
         int64_t bands[3]
         int64_t tasks, packs
-        int prepacked, form, must_be_finite, deep
+        int prepacked, form, must_be_finite, deep, gradient
         int apart[3]
         int64_t cycle[3]
         int64_t edge, wide, channel_block, tiles, tile, larger_tiles
         size_t packed_bytes, workspace_bytes
+        double overhead
 
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
     cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const void *, void *) nogil
     cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
                            void *, void *) nogil
+    cconv_status cconv_plan_weight_gradient(cconv_plan *, const cconv_desc *)
+    cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const void *, const void *, void *, void *) nogil
     int cconv_rank(const cconv_desc *, const void *)
     const char *cconv_strerror(cconv_status)
     const char *cconv_isa_name(const cconv_plan *)
@@ -226,13 +229,15 @@ cdef class Plan:
 
     x (N, C, D, H, W), w (O, C/groups, KD, KH, KW), y (N, O, OD, OH, OW): arrays of which dtype, shape
     and strides are taken.  Raises ValueError with the core's words where it cannot serve.
+
+    gradient: y is the gradient that came, and w the weights' that will be `run`'s y.
     """
     cdef cconv_plan plan
     cdef bytes isa_name
 
     def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, border, double value,
                  double divisor=1.0, double low=-np.inf, double high=np.inf, algorithm="auto", isa=None,
-                 int64_t interleave=1, weights="either", int64_t tile=0, bint exact=False):
+                 int64_t interleave=1, weights="either", int64_t tile=0, bint exact=False, bint gradient=False):
         cdef cconv_desc desc
         cdef cconv_status status
         cdef int i
@@ -258,8 +263,8 @@ cdef class Plan:
         desc.tile, desc.exact = tile, exact
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
-        desc.rank = rank_of(&desc, w)
-        status = cconv_plan_init(&self.plan, &desc)
+        desc.rank = 0 if gradient else rank_of(&desc, w)
+        status = cconv_plan_weight_gradient(&self.plan, &desc) if gradient else cconv_plan_init(&self.plan, &desc)
         if status == CCONV_ERROR_ALGORITHM:
             raise ValueError(f"algorithm={algorithm!r} cannot serve: it wants {WANTED[algorithm]}; pass 'auto'")
         check(status)
@@ -293,9 +298,9 @@ cdef class Plan:
         check(status)
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
-        """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says.
+        """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says, or the gradient that came.
 
-        Raises NotFinite where weights are not and a border of zeros must not be multiplied by them.
+        Raises NotFinite where weights are not and a border of zeros must not be multiplied by them, or a gradient is not.
         """
         cdef Py_buffer buffers[5]
         cdef cconv_status status
@@ -310,8 +315,11 @@ cdef class Plan:
                 held += 1
             start = NULL if bias is None else buffers[2].buf
             with nogil:
-                status = cconv_run(&self.plan, first, last, buffers[0].buf, buffers[1].buf, start,
-                                   buffers[3].buf, buffers[4].buf)
+                if self.plan.gradient:
+                    status = cconv_run_weight_gradient(&self.plan, first, last, buffers[0].buf, buffers[1].buf, buffers[3].buf,
+                                                       buffers[4].buf)
+                else:
+                    status = cconv_run(&self.plan, first, last, buffers[0].buf, buffers[1].buf, start, buffers[3].buf, buffers[4].buf)
             check(status)
         finally:
             for i in range(held):
@@ -392,6 +400,11 @@ cdef class Plan:
     @property
     def packed_bytes(self):
         return self.plan.packed_bytes
+
+    @property
+    def overhead(self):
+        """What a gradient takes for each of its multiplications."""
+        return self.plan.overhead
 
     @property
     def band(self):

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import loop
-from .compute import run
+from . import engine, loop
+from .compute import as_it_lies, forced_isa, lift, run, share
 from .dtypes import F32, F64, as_array, check_out, empty, result_dtype
 from .geometry import addressable, integer, is_sequence, one_of, shown
 from .job import Geometry, Job
@@ -244,15 +244,13 @@ def _folded(padded: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> n
 def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
     """grad[o, c, k] = sum over samples and positions p of g[o, p] x[c, p s + k d - before].
 
-    That is a convolution: its kernel is g, its channels are the samples, and stride and dilation change places.
+    The engine has a way whose vectors run along the positions.  Where that does not serve, it is a convolution: its kernel is g, its
+    channels are the samples, stride and dilation change places, and its vectors run along the channels.
     """
     if g.size == 0 or x.size == 0 and call.geometry.value == 0:
         grad[...] = 0
-    elif _channels_apart(grad):
-        for c in range(grad.shape[1]):
-            of_groups = x[:, c :: grad.shape[1]].swapaxes(0, 1)
-            _products(call, of_groups.reshape(1, -1, *x.shape[2:]), g.swapaxes(0, 1), _turned(call.geometry, x.shape[2:], grad.shape[2:]),
-                      grad[None, :, c])
+    elif _along_positions(call, x, g, grad):
+        return
     elif grad.ndim < 5:
         _along_channels(call, x, g.swapaxes(0, 1), call.geometry, grad)
     else:  # the slices that a depth of the kernel sees count as samples
@@ -263,12 +261,28 @@ def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None
             _along_channels(call, _slices(x.swapaxes(1, 2), geometry, k), slices, flat, grad[:, :, k])
 
 
-def _channels_apart(grad: np.ndarray) -> bool:
-    """Whether a convolution for each channel, whose results lie along the taps or the outputs, is faster than one whose results lie along
-    the channels: counted in vectors of 16 for a position, and in what it takes to put g in order each time."""
-    outputs, channels, taps, row = len(grad), grad.shape[1], grad[0, 0].size, grad.shape[-1]
-    apart = channels * (0.5 + min(taps / 32 * -(-outputs // 16) * 16 / outputs, taps / row * -(-row // 16) / 2))
-    return apart < taps * -(-channels // 16) / 2
+def _along_positions(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> bool:
+    """False where the other way is faster, or a result is not finite: values beside a row's end would have been multiplied by zeros."""
+    geometry, missing = call.geometry, 5 - grad.ndim
+    x = x if as_it_lies(x) and x.dtype in engine.TYPES else x.astype(call.dtype)
+    g = g if as_it_lies(g) and g.dtype == call.dtype else g.astype(call.dtype)
+    plan = engine.Plan(
+        lift(x), lift(grad), lift(g), call.dtype, (1,) * missing + geometry.stride, ((0, 0),) * missing + geometry.pads,
+        (1,) * missing + geometry.dilation, call.groups, geometry.mode, geometry.value, isa=forced_isa(), gradient=True,
+    )
+    if plan.overhead > _overhead_along_channels(call, grad):
+        return False
+    try:
+        share(plan, x, g, None, grad, call.threads)
+    except engine.NotFinite:
+        return False
+    return True
+
+
+def _overhead_along_channels(call: _Call, grad: np.ndarray) -> float:
+    """What the other way takes for each of its multiplications: vectors that are not full, and loads that few outputs share (measured)."""
+    outputs, channels, vector = len(grad) // call.groups, grad.shape[1], 64 // call.dtype.itemsize
+    return (1.1 + 6.6 / outputs) * -(-channels // vector) * vector / channels
 
 
 def _along_channels(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:

@@ -8,6 +8,7 @@
  *       accessed, once after it and once before it; gaps between the elements of the output stay;
  *     - the bits depend neither on the place, nor on what memory held before, nor on how the tasks are
  *       cut and ordered, nor on the batch, nor on the instruction set (those with fused multiply-add);
+ *     - the gradient with respect to the weights likewise;
  *     - cconv_plan_init answers to any nonsense with a status, and to the rest with the right shape.
  *
  *     core_test [SEED [SHARE]]    SHARE: only every SHARE-th case; exit status 1 on a failure
@@ -386,6 +387,8 @@ static void boundaries(int share)
     }
 }
 
+#include "core_gradient.h"
+
 static int64_t nonsense_number(void)
 {
     static const int exponents[] = {0, 1, 2, 4, 15, 16, 31, 32, 40, 50, 55, 56, 57, 59, 60, 61, 62};
@@ -442,6 +445,9 @@ static void nonsense(const test *base)
     }
     if (plan.tasks < 0 || (plan.tasks == 0) != (d.batch == 0) || (int64_t)plan.packed_bytes < 1 || (int64_t)plan.workspace_bytes < 1)
         fail("numbers of the plan overflowed");
+    d.weight_type = d.compute;
+    status = cconv_plan_weight_gradient(&plan, &d);
+    if (status == CCONV_OK && (plan.tasks < 1 || (int64_t)plan.workspace_bytes < 1)) fail("numbers of the gradient's plan overflowed");
     current = NULL;
 }
 
@@ -449,6 +455,23 @@ static uint64_t digested(uint64_t hash, const unsigned char *bytes, size_t n)   
 {
     for (; n > 0; n--) hash = (hash ^ *bytes++) * UINT64_C(0x100000001b3);
     return hash;
+}
+
+static void digest_gradients(const char *isa)
+{
+    uint64_t hash[2] = {0};
+    int i;
+    for (i = 0; i < 200; i++) {
+        cconv_plan plan;
+        state = (uint64_t)i;
+        test t = for_gradient(i);
+        t.special = 0, t.d.isa = isa, t.d.weight_type = t.d.compute, current = &t.d;
+        if (!prepare(&t)) continue;
+        fill_array(&t, &t.y, 0, g_image, gs);
+        if (cconv_plan_weight_gradient(&plan, &t.d) != CCONV_OK || run_gradient(&t, &plan, i & 1, 0, got) != CCONV_OK) fail("a gradient");
+        hash[t.d.compute == CCONV_F64] = digested(hash[t.d.compute == CCONV_F64], got, (size_t)count_of(&t.w) * size_of[t.w.type]);
+    }
+    printf("gradient f32 %016" PRIx64 " f64 %016" PRIx64 "\n", hash[0], hash[1]);
 }
 
 static int digest(const char *isa)
@@ -474,6 +497,7 @@ static int digest(const char *isa)
             *h = digested(*h ? *h : UINT64_C(0xcbf29ce484222325), got, (size_t)count_of(&t.y) * size_of[t.y.type]);
         }
     }
+    digest_gradients(isa);
     for (a = CCONV_ROWS; a < CCONV_ALGORITHMS; a++) for (f64 = 0; f64 < 2; f64++) for (type = 0; type < CCONV_TYPES; type++)
         if (hash[a][f64][type]) printf("%s f%d type %d %016" PRIx64 "\n", algorithm_names[a], f64 ? 64 : 32, type, hash[a][f64][type]);
     return 0;
@@ -504,6 +528,8 @@ int main(int argc, char **argv)
         test t = random_case(ALONE);
         while (!prepare(&t)) t = random_case(ALONE);      /* larger than the test's buffers */
         check(&t);
+        t = i % 4 == 0 ? three_by_three() : i % 4 == 1 ? odd_case((int)(i / 4)) : i % 4 == 2 ? for_gradient((int)(i / 4)) : random_case(ALONE);
+        check_gradient(&t);
     }
     printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, descriptors, seed, worst, worst_mixed);
     return 0;

@@ -26,7 +26,15 @@ def random_case(rng):
     return getattr(cconv, f"conv{axes}d"), x, w, options
 
 
-def test_adjoints_and_differences():
+@pytest.fixture(params=["along positions", "along channels", "the faster"])
+def way(request, monkeypatch):
+    """Which of its ways conv_weight takes."""
+    forced = {"along positions": np.inf, "along channels": 0.0}
+    if request.param in forced:
+        monkeypatch.setattr(cconv.gradients, "_overhead_along_channels", lambda *_: forced[request.param])
+
+
+def test_adjoints_and_differences(way):
     rng, tried, worst = np.random.default_rng(SEED), 0, 0.0
     for case in range(CASES):
         conv, x, w, options = random_case(rng)
@@ -103,6 +111,28 @@ def test_bias():
 def test_errors(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_weight_of_many_positions(way):
+    """Bands, tiles of outputs and taps that are not whole, planes read where they lie; the same bits for any number of workers."""
+    rng = np.random.default_rng(6)
+    for channels, outputs, sizes, taps, options in [
+        (5, 7, (61, 47), (3, 2), dict(padding=1)), (70, 33, (31, 32), (1, 1), {}), (3, 2, (3, 5000), (1, 4), dict(stride=(1, 2))),
+        (64, 40, (40, 40), (3, 3), dict(padding=1, padding_mode="reflect")), (4, 4, (90, 90), (5, 5), dict(groups=4)), (2, 70, (6, 6), (3, 3), {}),
+    ]:  # fmt: skip
+        x, shape = rng.integers(-9, 9, (2, channels, *sizes)).astype(np.float32), (outputs, channels // options.get("groups", 1), *taps)
+        y = cconv.conv2d(x, np.zeros(shape, np.float32), **options)
+        g = rng.integers(-2, 3, y.shape).astype(np.float32)
+        want = cconv.conv_weight(x, shape, g, **options, workers=1)
+        w = rng.integers(-3, 4, shape).astype(np.float32)
+        assert (cconv.conv2d(x, w, **options, algorithm="direct").astype(float) * g).sum() == (w * want.astype(float)).sum()     # all of it is exact
+        last = dict(options, layout="channels_last")
+        np.testing.assert_array_equal(cconv.conv_weight(np.moveaxis(x, 1, -1).copy(), shape, np.moveaxis(g, 1, -1).copy(), **last), want)
+        for workers in (2, 3, 7):
+            x, g = x + np.float32(0.1), g + np.float32(0.3)
+            out = np.empty(shape[::-1], np.float32).T
+            one = cconv.conv_weight(x, shape, g, **options, workers=1)
+            np.testing.assert_array_equal(cconv.conv_weight(x, shape, g, **options, workers=workers, out=out), one)
 
 
 def test_nothing_comes_from_nothing():

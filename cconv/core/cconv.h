@@ -111,6 +111,9 @@ typedef struct cconv_plan {
     /* how a task is laid out: see layout.c */
     int alone, deep, form, must_be_finite, dense_weights, read_in_place, write_in_place, turn_in_place, stream, channels_last, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
+    int gradient;               /* of cconv_plan_weight_gradient; so many channel_blocks, samples together */
+    int64_t channel_blocks, together;
+    double overhead;            /* of its time, over that of its multiplications */
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c; edge, wide: fft.c too */
@@ -135,6 +138,14 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
  * output of these tasks is not defined. */
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
                        const void *bias, void *output, void *workspace);
+
+/* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient
+ * with respect to it, and the weights, which are the result, of the type of the sums.  What it says of results, of algorithms and
+ * of packed weights is not looked at; no interleave.  Tasks first to last - 1.  CCONV_ERROR_WEIGHTS: a result is not finite, and so
+ * might be others that should be. */
+cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc);
+cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *grad_output,
+                                       void *grad_weight, void *workspace);
 
 const char *cconv_strerror(cconv_status status);
 const char *cconv_isa_name(const cconv_plan *plan);

@@ -48,6 +48,7 @@ enum {
     MAX_TILE = 14,          /* scalars of a register tile */
     MAX_VECTOR = 16,        /* values of a vector */
     MAX_CLASS = 7,          /* kernel rows that share the loads of one column */
+    MAX_OVER = 10,          /* sums over positions that share what they are multiplied by */
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
@@ -128,6 +129,12 @@ typedef void cconv_frequencies_kernel(void *re, void *im, ptrdiff_t pitch, int64
 
 typedef void cconv_each_kernel(void *re, void *im, int64_t n, const void *w);
 
+/* Sums over positions, a line of the cache full of each: sums[m * NT + t] = sum over samples and lines of positions of
+ * g[s * g_step + m * g_pitch + i] * x[s * x_step + x_at[t] + i].  Then n such lines as n sums, in place. */
+typedef void cconv_over_kernel(const void *g, ptrdiff_t g_pitch, ptrdiff_t g_step, const void *x, const ptrdiff_t *x_at, ptrdiff_t x_step,
+                               int64_t samples, int64_t lines, void *sums);
+typedef void cconv_fold_kernel(void *sums, int64_t n);
+
 /* From sums in 16 bits to results, or, where `words` is the type of the sums, to them. */
 typedef struct cconv_rounding {
     int words, shift;                   /* the sums are divided by 2**shift */
@@ -156,6 +163,8 @@ typedef struct cconv_type_kernels {
     cconv_transform_kernel *to_frequencies, *from_frequencies;
     cconv_frequencies_kernel *multiply_frequencies;
     cconv_each_kernel *multiply_each;
+    cconv_over_kernel *over[WIDTHS][MAX_OVER + 1];          /* by log2 of M and by NT, or NULL */
+    cconv_fold_kernel *fold;
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;
@@ -198,6 +207,9 @@ CCONV_INLINE size_t cconv_type_size(cconv_type type)
     static const unsigned char sizes[CCONV_TYPES] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
     return sizes[type];
 }
+
+/* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
+CCONV_INLINE char *cconv_aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + LINE - 1) & ~(uintptr_t)(LINE - 1)); }
 
 /* Whether sums are of integers: exact ways only. */
 CCONV_INLINE int cconv_exact(const cconv_desc *d) { return d->exact || (d->input_type < CCONV_F16 && d->weight_type < CCONV_F16); }
@@ -269,6 +281,9 @@ CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *tas
 /* layout.c: bands of so many rows and columns of one channel's results, a task each, with weights that are packed. */
 CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns);
 
+/* layout.c: the phases of the stride that taps use, where they lie. */
+CCONV_HIDDEN void cconv_lay_out_phases(cconv_plan *plan);
+
 /* layout.c: the rest of a plan by taps or rows that has been checked; parts of it that winograd.c shares. */
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
@@ -309,6 +324,12 @@ CCONV_HIDDEN void cconv_deep_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_deep_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                                 char *output);
+
+/* taps.c: where each tap of a block of channels begins in their planes. */
+CCONV_HIDDEN void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset);
+
+/* gradient.c: the rest of a plan. */
+CCONV_HIDDEN cconv_status cconv_gradient_lay_out(cconv_plan *plan);
 
 /* plan.c: a plan for a part of a task: not to be shared by workers. */
 CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc);

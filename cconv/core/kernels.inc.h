@@ -149,6 +149,7 @@ static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, 
 #include "ends.inc.h"
 #include "winograd.inc.h"
 #include "fft.inc.h"
+#include "gradient.inc.h"
 
 static const cconv_type_kernels NAME(kernels) = {
     LANES,
@@ -184,6 +185,16 @@ static const cconv_type_kernels NAME(kernels) = {
     NAME(from_frequencies),
     NAME(multiply_frequencies),
     NAME(multiply_each),
+    {
+        {OVERS(1), NAME(over_1_7), NAME(over_1_8), NAME(over_1_9), NAME(over_1_10)},
+        {OVERS(2), NULL, NULL, NULL, NULL},
+#if ACCUMULATORS >= 24
+        {OVERS(4), NULL, NULL, NULL, NULL}
+#else
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+#endif
+    },
+    NAME(fold),
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
      sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},
@@ -194,6 +205,11 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef EACH_M
 #undef EACH_STEP
 #undef WRITE
+#undef LINE_VALUES
+#undef EACH_T
+#undef DEFINE_OVER
+#undef DEFINE_OVERS
+#undef OVERS
 #undef DEFINE_TILE
 #undef DEFINE_TILES
 #undef TILES

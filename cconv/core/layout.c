@@ -41,7 +41,7 @@ enum {
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
  * lie so far apart that a band would hold more rows or columns between them than under them, every tap
  * gets a phase of its own; along the depth always. */
-static void phases(cconv_plan *plan)
+void cconv_lay_out_phases(cconv_plan *plan)
 {
     static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 8};
     const cconv_desc *d = &plan->desc;
@@ -270,7 +270,7 @@ cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;
     plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
-    phases(plan);
+    cconv_lay_out_phases(plan);
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;
     if (plan->deep) return CCONV_OK;
     tile(plan);

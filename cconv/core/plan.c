@@ -101,13 +101,13 @@ static void tidy_strides(cconv_desc *d, int64_t channels)
     }
 }
 
-static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
+/* A plan but for its layout. */
+static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
 {
     cconv_status status;
     if (!plan || !desc || desc->size != sizeof *desc) return CCONV_ERROR_DESC;
     memset(plan, 0, sizeof *plan);
     plan->desc = *desc;
-    plan->alone = alone;
     if (desc->compute != CCONV_F32 && desc->compute != CCONV_F64) return CCONV_ERROR_TYPE;
     plan->kernels = cconv_choose_kernels(desc->isa);
     if (!plan->kernels) return CCONV_ERROR_ISA;
@@ -119,12 +119,30 @@ static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
     plan->taps = plan->channels * plan->kernel;
     tidy_strides(&plan->desc, plan->channels);
     plan->plane_type = desc->compute;
+    return CCONV_OK;
+}
+
+static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
+{
+    const cconv_status status = begin(plan, desc);
+    if (status != CCONV_OK) return status;
+    plan->alone = alone;
     plan->algorithm = choose(plan);
     return way_of(plan)->lay_out(plan);
 }
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 0); }
 cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 1); }
+
+cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc)
+{
+    const cconv_status status = begin(plan, desc);
+    if (status != CCONV_OK) return status;
+    if (desc->weight_type != desc->compute) return CCONV_ERROR_TYPE;
+    plan->gradient = 1;
+    plan->algorithm = CCONV_TAPS;
+    return cconv_gradient_lay_out(plan);
+}
 
 cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task)
 {
@@ -176,15 +194,12 @@ cconv_status cconv_part_workspace(cconv_plan *plan)
     return CCONV_OK;
 }
 
-/* Buffers begin wherever the caller's do; what is in them, at a line of the cache. */
-static char *aligned(const void *buffer) { return (char *)(((uintptr_t)buffer + 63) & ~(uintptr_t)63); }
-
 cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed)
 {
     int64_t index;
     int finite = 1;
     if (!plan || first < 0 || last < first || last > plan->packs || !weights || !packed) return CCONV_ERROR_ARGUMENT;
-    for (index = first; index < last; index++) finite &= way_of(plan)->pack(plan, index, (const char *)weights, aligned(packed));
+    for (index = first; index < last; index++) finite &= way_of(plan)->pack(plan, index, (const char *)weights, cconv_aligned(packed));
     return finite ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
@@ -220,10 +235,10 @@ cconv_task cconv_task_at(const cconv_plan *plan, int64_t index)
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
                        const void *bias, void *output, void *workspace)
 {
-    const char *from = plan && plan->prepacked ? aligned(weights) : (const char *)weights;
-    char *work = aligned(workspace);
+    const char *from = plan && plan->prepacked ? cconv_aligned(weights) : (const char *)weights;
+    char *work = cconv_aligned(workspace);
     int64_t index;
-    if (!plan || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
+    if (!plan || plan->gradient || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
     if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
     if (way_of(plan)->tables) way_of(plan)->tables(plan, work);

@@ -5,8 +5,7 @@
  * a few output channels, or, on narrow pictures, the vectors run across the output channels and the
  * scalars are a few positions of a row (plan->form, chosen in plan.c).
  */
-#include "impl.h"
-
+#include "ahead.h"
 
 static const double no_bias[MAX_TILE];
 
@@ -26,13 +25,10 @@ static tables tables_of(const cconv_plan *plan, char *work)
     return t;
 }
 
-void cconv_taps_tables(const cconv_plan *plan, char *work)
+void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t rows = plan->band[1] + plan->reach[1], lanes = cconv_of_type(plan)->lanes;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const tables to = tables_of(plan, work);
-    ptrdiff_t *offset = to.offset;
+    const int64_t rows = plan->band[1] + plan->reach[1];
     int64_t c, kd, kh, kw;
     for (c = 0; c < plan->channel_block; c++)
         for (kd = 0; kd < d->kernel[0]; kd++)
@@ -43,37 +39,20 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
                     *offset++ = (ptrdiff_t)(c * plan->plane + (slice * rows + cconv_entry(plan, 1, kh)) * plan->row_pitch
                                             + cconv_entry(plan, 2, kw));
                 }
+}
+
+void cconv_taps_tables(const cconv_plan *plan, char *work)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t lanes = cconv_of_type(plan)->lanes, size = (int64_t)cconv_type_size(d->compute);
+    const tables to = tables_of(plan, work);
+    int64_t c;
+    cconv_tap_offsets(plan, to.offset);
     for (c = 0; c < BLOCK_TAPS; c++) {
         to.spaced[c] = (ptrdiff_t)(c * (plan->read_in_place ? d->input_stride[1] / size : plan->sums_plane));
         to.weight[0][c] = (ptrdiff_t)(c * plan->tile);
         to.weight[1][c] = (ptrdiff_t)(c * (plan->form == ACROSS ? lanes : plan->tile - 1));
     }
-}
-
-/* What the next block will read, fetched into the cache a few lines with each tile: rows of `bytes` bytes, `step`
- * bytes apart. */
-typedef struct ahead {
-    const char *row;
-    int64_t step, rows, bytes, at, lines;       /* at: in the row; lines: with each tile */
-} ahead;
-
-static void fetch(ahead *a)
-{
-    int64_t i;
-    for (i = 0; i < a->lines && a->rows > 0; i++) {
-        PREFETCH(a->row + a->at);
-        a->at += LINE;
-        if (a->at < a->bytes) continue;
-        a->at = 0;
-        a->row += a->step;
-        a->rows--;
-    }
-}
-
-static ahead fetching(const char *row, int64_t step, int64_t rows, int64_t bytes, int64_t tiles)
-{
-    const ahead a = {row, step, rows, bytes, 0, (rows * ((bytes + LINE - 1) / LINE) + tiles - 1) / tiles};
-    return a;
 }
 
 /* A block of taps of a task: what its tiles read and write. */
