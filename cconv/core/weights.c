@@ -57,23 +57,33 @@ void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, 
     }
 }
 
-/* Taps of `count` output channels that lie anyhow, in the type of the sums: each tap's side by side. */
+/* Taps of `count` output channels that lie anyhow, in the type of the sums: each tap's side by side.  Those of a run lie row by row
+ * for each output, forwards or, where a kernel is turned round, backwards. */
 static void order_anyhow(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, int64_t count, char *out, int64_t pitch)
 {
-    const int64_t to_next = plan->desc.weight_stride[0], step = plan->desc.weight_stride[4];
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), to_next = plan->desc.weight_stride[0], step = plan->desc.weight_stride[4];
+    const int rows = (step == size || step == -size) && to_next % size == 0;
     walk at = {weight, first, 0};
-    int64_t t, o;
-    for (t = 0; t < n; t++, at.tap++, at.left--, at.weight += step) {
-        if (at.left == 0) {
-            find_run(plan, weight, &at);
-            for (o = 0; o < count; o++) PREFETCH(at.weight + 4 * plan->desc.weight_stride[1] + o * to_next);     /* of a channel to come */
+    int64_t run, t, o;
+    for (; n > 0; n -= run, out += run * pitch * size) {
+        find_run(plan, weight, &at);
+        run = at.left < n ? at.left : n;
+        at.tap += run;
+        for (o = 0; o < count; o++) PREFETCH(at.weight + 4 * plan->desc.weight_stride[1] + o * to_next);     /* of a channel to come */
+        if (rows && step > 0) {
+            cconv_of_type(plan)->turn(at.weight, (ptrdiff_t)(to_next / size), count, run, out, (ptrdiff_t)pitch);
+            continue;
         }
-        if (plan->desc.compute == CCONV_F32) {
-            float *y = (float *)(void *)out + t * pitch;
-            for (o = 0; o < count; o++) y[o] = *(const float *)(const void *)(at.weight + o * to_next);
-        } else {
-            double *y = (double *)(void *)out + t * pitch;
-            for (o = 0; o < count; o++) y[o] = *(const double *)(const void *)(at.weight + o * to_next);
+        if (rows) {
+            cconv_of_type(plan)->turn(at.weight + (run - 1) * step, (ptrdiff_t)(to_next / size), count, run, out + (run - 1) * pitch * size,
+                                      -(ptrdiff_t)pitch);
+            continue;
+        }
+        for (t = 0; t < run; t++) {
+            const char *from = at.weight + t * step;
+            float *y = (float *)(void *)(out + t * pitch * size);
+            if (size == 4) for (o = 0; o < count; o++) y[o] = *(const float *)(const void *)(from + o * to_next);
+            else for (o = 0; o < count; o++) ((double *)(void *)y)[o] = *(const double *)(const void *)(from + o * to_next);
         }
     }
 }
