@@ -10,25 +10,25 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, MOST_TAPS = 1 << 11 };
+enum { BOX_VALUES = 1 << 16, LARGEST_BOX = 1 << 11 };
 
 int cconv_box_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     return d->rank == CCONV_BOX_RANK && d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1
-           && d->kernel[2] > 1 && d->kernel[1] <= MOST_TAPS && times(d->kernel[2], d->interleave) <= MOST_TAPS && d->stride[1] == 1
+           && d->kernel[2] > 1 && d->kernel[1] <= LARGEST_BOX && times(d->kernel[2], d->interleave) <= LARGEST_BOX && d->stride[1] == 1
            && d->stride[2] == 1 && d->dilation[1] == 1 && d->dilation[2] == d->interleave && d->weights != CCONV_WEIGHTS_PLAIN;
 }
 
 double cconv_box_cost(const cconv_desc *d) { return 28 + 4 * log2((double)d->kernel[1]) + 4.5 * log2((double)d->kernel[2]); }
 
 /* Where the kernel lies behind the weight, in values. */
-static int64_t weights_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }
+static int64_t kernel_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }
 
 cconv_status cconv_box_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), values = BAND_VALUES * 8 / size;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), values = BOX_VALUES * 8 / size;
     const int64_t reach[2] = {d->kernel[1] - 1, times(d->kernel[2] - 1, d->dilation[2])};
     int64_t columns, rows;
     if (!cconv_box_serves(plan)) return CCONV_ERROR_ALGORITHM;
@@ -38,7 +38,7 @@ cconv_status cconv_box_lay_out(cconv_plan *plan)
     cconv_lay_out_bands(plan, rows, up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave));
     plan->row_pitch = up(plan->band[2] + plan->reach[2] + SLACK / 2, 32) + 16;
     plan->plane = (rows + plan->reach[1]) * plan->row_pitch;
-    plan->packed_bytes = (size_t)((weights_at(plan) + plan->kernel + SLACK) * size) + 64;
+    plan->packed_bytes = (size_t)((kernel_at(plan) + plan->kernel + SLACK) * size) + 64;
     plan->sums_at = (size_t)up((plan->plane + SLACK) * size, 64);
     plan->workspace_bytes = plan->sums_at + (size_t)((most((rows + plan->reach[1]) * MAX_VECTOR, plan->row_pitch) + SLACK) * size) + 64;
     return cconv_part_workspace(plan);
@@ -49,8 +49,8 @@ int cconv_box_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     (void)index;
     if (!cconv_is_box(&plan->desc, weight)) return 0;
-    cconv_read_taps(plan, weight, 0, plan->kernel, packed + weights_at(plan) * size);
-    memcpy(packed, packed + weights_at(plan) * size, (size_t)size);
+    cconv_read_taps(plan, weight, 0, plan->kernel, packed + kernel_at(plan) * size);
+    memcpy(packed, packed + kernel_at(plan) * size, (size_t)size);
     return !plan->must_be_finite || cconv_of_type(plan)->within(packed, 1, INFINITY);
 }
 
@@ -73,7 +73,7 @@ int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, cons
         kernels->box(row, 1, sums, 1, lanes, d->dilation[2], task.size[2], d->kernel[2], weights, start);
         finite = kernels->within(row, task.size[2], INFINITY);
     }
-    if (!finite) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
+    if (!finite) return cconv_run_part(plan, &task, input, weights + kernel_at(plan) * size, bias, work, output);
     cconv_store_band(plan, &task, plane, pitch, plan->plane, bias, output);
     return 1;
 }

@@ -60,15 +60,15 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     return CCONV_OK;
 }
 
-typedef struct tables {
+typedef struct deep_tables {
     cconv_order order;
     ptrdiff_t offset[BLOCK_TAPS];
-} tables;
+} deep_tables;
 
 void cconv_deep_tables(const cconv_plan *plan, char *work)
 {
     const cconv_desc *d = &plan->desc;
-    tables *t = (tables *)(void *)work;
+    deep_tables *t = (deep_tables *)(void *)work;
     int64_t i;
     cconv_rows_order(plan, &t->order);
     for (i = 0; i < plan->taps; i++)
@@ -132,7 +132,7 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const tables *t = (const tables *)(const void *)work;
+    const deep_tables *t = (const deep_tables *)(const void *)work;
     char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at;
     cconv_task task = cconv_task_at(plan, index);
     int64_t r;

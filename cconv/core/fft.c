@@ -21,9 +21,9 @@ enum {
     SHORTEST = 16, LONGEST = 1024,      /* tiles */
     TILE_VALUES = 1 << 16,              /* of a tile with its columns, so that two stay in an L2 cache */
     MOST_VALUES = 1 << 18,              /* where rows are transformed, too */
-    NEAR_VALUES = 1 << 16,              /* of which two parts are still near */
+    HELD_TILES = 1 << 16,               /* of which two parts are still near */
     LEAST_COLUMNS = 64,
-    MOST_REACH = 1 << 10                /* of a row of the kernel */
+    MOST_ROW = 1 << 10                  /* of a row of the kernel */
 };
 
 /* What the magnitudes of the weights must add up to, for none of their transform's values to lose bits to underflow. */
@@ -34,7 +34,7 @@ static double cost_of(const cconv_plan *plan, int64_t length, int64_t wide)
 {
     const double reach = (double)((plan->desc.kernel[2] - 1) * plan->desc.dilation[2]);
     const double rows = (double)length / (double)(length - plan->desc.kernel[1] + 1), columns = (double)wide / ((double)wide - reach);
-    const double each = length * wide > NEAR_VALUES ? 150 : 120;
+    const double each = length * wide > HELD_TILES ? 150 : 120;
     if (wide == 0) return rows * (3.5 * log2((double)length) + 4.4 * (double)plan->desc.kernel[2] + (length > 256 ? 125 : 75));
     return rows * columns * (3.5 * log2((double)(length * wide)) + each);
 }
@@ -75,16 +75,16 @@ int cconv_fft_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= LONGEST / 2
-           && d->stride[1] == 1 && d->stride[2] == 1 && d->dilation[1] == 1 && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_REACH
-           && d->interleave <= MOST_REACH && !cconv_exact(d) && d->weights != CCONV_WEIGHTS_PLAIN
+           && d->stride[1] == 1 && d->stride[2] == 1 && d->dilation[1] == 1 && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_ROW
+           && d->interleave <= MOST_ROW && !cconv_exact(d) && d->weights != CCONV_WEIGHTS_PLAIN
            && (d->tile == 0 || (d->tile >= SHORTEST && d->tile >= d->kernel[1]));
 }
 
 double cconv_fft_cost(const cconv_plan *plan) { return whole_cost(plan, best_length(plan)); }
 
 /* Where the parts of the packed weights begin, in values; the first has a line to itself. */
-static int64_t weights_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }
-static int64_t roots_at(const cconv_plan *plan) { return weights_at(plan) + plan->kernel; }
+static int64_t spectrum_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }
+static int64_t roots_at(const cconv_plan *plan) { return spectrum_at(plan) + plan->kernel; }
 static int64_t taps_at(const cconv_plan *plan) { return up(roots_at(plan) + 2 * (plan->edge + plan->wide), 16); }
 static int64_t taps_of(const cconv_plan *plan) { return plan->wide ? 2 * plan->wide : 3 * plan->desc.kernel[2]; }      /* a frequency */
 
@@ -165,7 +165,7 @@ int cconv_fft_pack(const cconv_plan *plan, int64_t index, const char *weight, ch
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan), *f64 = plan->kernels->f64;
     const int64_t size = (int64_t)cconv_type_size(d->compute), width = d->kernel[2], pitch = up(width, MAX_VECTOR);
-    char *same = packed + weights_at(plan) * size;
+    char *same = packed + spectrum_at(plan) * size;
     double *roots = (double *)(void *)(packed + up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64));
     double *re = roots + 2 * (plan->edge + plan->wide), *im = re + plan->edge * pitch, *turned = im + plan->edge * pitch;
     int64_t at = taps_at(plan), f, t, i;
@@ -254,7 +254,7 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
         for (r = 0; r < of.size[1] + plan->reach[1] && of.size[1] > 0 && finite; r++)
             finite = kernels->within(part[half] + r * pitch * size, seen, cconv_limit(plan));
     }
-    if (!finite) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
+    if (!finite) return cconv_run_part(plan, &task, input, weights + spectrum_at(plan) * size, bias, work, output);
     kernels->to_frequencies(part[0], part[1], (ptrdiff_t)pitch, plan->edge, plan->wide ? plan->wide : seen,
                             weights + roots_at(plan) * size);
     if (plan->wide) by_transforms(plan, part, task.size[2], weights, work);

@@ -187,7 +187,7 @@ static void add_band(part *p, int64_t samples, int64_t lines)
 }
 
 /* n values, step bytes apart. */
-static void put(const part *p, const char *from, int64_t n, char *to, int64_t step)
+static void put_sums(const part *p, const char *from, int64_t n, char *to, int64_t step)
 {
     int64_t i;
     if (step == p->size) memcpy(to, from, (size_t)(n * p->size));
@@ -206,7 +206,7 @@ static int store_sums(const part *p, char *weight)
     weight += (p->group * plan->outputs + p->output) * stride[0] + p->channel * stride[1];
     for (o = 0; o < p->outputs; o++)
         for (i = 0; i < runs; i++)
-            put(p, p->sums + (o * runs + i) * run * p->size, run,
+            put_sums(p, p->sums + (o * runs + i) * run * p->size, run,
                 weight + o * stride[0] + i / k[1] / k[0] * stride[1] + i / k[1] % k[0] * stride[2] + i % k[1] * stride[3], stride[4]);
     return 1;
 }
@@ -238,9 +238,8 @@ static void add_copies(part *p, const char *x, const char *grad, char *planes, c
 {
     const cconv_plan *plan = p->plan;
     const cconv_desc *d = &plan->desc;
-    cconv_task task;
+    cconv_task task = cconv_no_task();
     int64_t n, b, s;
-    memset(&task, 0, sizeof task);
     for (n = 0; n < d->batch; n += plan->together)
         for (b = 0; b < plan->bands[0] * plan->bands[1] * plan->bands[2]; b++) {
             const int64_t samples = least(plan->together, d->batch - n);
@@ -299,7 +298,7 @@ static void add_in_place(part *p, const char *x, const char *grad, char *planes,
     }
 }
 
-static int run(const cconv_plan *plan, int64_t index, const char *input, const char *grad, char *weight, char *work)
+static int run_task(const cconv_plan *plan, int64_t index, const char *input, const char *grad, char *weight, char *work)
 {
     const int64_t block = index / plan->out_blocks % plan->channel_blocks, out_block = index % plan->out_blocks;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
@@ -346,6 +345,6 @@ cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, in
     if (!input || !grad_output || !grad_weight || !workspace) return CCONV_ERROR_ARGUMENT;
     if (!plan->read_in_place) cconv_tap_offsets(plan, (ptrdiff_t *)(void *)work);
     for (index = first; index < last; index++)
-        if (!run(plan, index, (const char *)input, (const char *)grad_output, (char *)grad_weight, work)) return CCONV_ERROR_WEIGHTS;
+        if (!run_task(plan, index, (const char *)input, (const char *)grad_output, (char *)grad_weight, work)) return CCONV_ERROR_WEIGHTS;
     return CCONV_OK;
 }

@@ -22,7 +22,7 @@
 #define CCONV_HIDDEN
 #endif
 
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) || defined(__cplusplus)
 #define CCONV_RESTRICT __restrict
 #else
 #define CCONV_RESTRICT restrict
@@ -257,6 +257,13 @@ typedef struct cconv_task {
 
 #define SQRT_2 1.4142135623730951
 #define SQRT_HALF 0.70710678118654757
+
+CCONV_INLINE cconv_task cconv_no_task(void)
+{
+    cconv_task task;
+    memset(&task, 0, sizeof task);
+    return task;
+}
 
 /* plan.c: the index-th task of taps or rows; which output channels the block-th block of them has. */
 CCONV_HIDDEN cconv_task cconv_task_at(const cconv_plan *plan, int64_t index);

@@ -11,8 +11,8 @@
 
 enum {
     BAND_BYTES = 1 << 16,               /* of the picture, in the cache */
-    MOST_TAPS = 128,
-    MOST_REACH = 1 << 12,
+    INTEGER_TAPS = 128,
+    INTEGER_REACH = 1 << 12,
     MOST_SHIFT = 8,
     MARGIN = 8 * LINE                   /* read behind the last row */
 };
@@ -20,10 +20,10 @@ enum {
 /* What precedes the weights as bytes in the packed ones; then comes the kernel in the type of the sums. */
 typedef struct header {
     cconv_rounding rounding;
-    int8_t weights[2 * MOST_TAPS];      /* each pair twice */
+    int8_t weights[2 * INTEGER_TAPS];      /* each pair twice */
 } header;
 
-static int64_t weights_at(const cconv_plan *plan)
+static int64_t pairs_at(const cconv_plan *plan)
 {
     return up((int64_t)sizeof(header), LINE) / (int64_t)cconv_type_size(plan->desc.compute);
 }
@@ -43,8 +43,8 @@ int cconv_integer_serves(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     int power;
     return d->rank == CCONV_INTEGER_RANK && plan->kernels->integer && d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1
-           && plan->kernel > 1 && plan->kernel <= MOST_TAPS && d->input_type == CCONV_U8 && d->output_type < CCONV_U32 && d->stride[1] == 1 && d->stride[2] == 1
-           && times(d->kernel[1] - 1, d->dilation[1]) <= MOST_REACH && times(d->kernel[2] - 1, d->dilation[2]) <= MOST_REACH
+           && plan->kernel > 1 && plan->kernel <= INTEGER_TAPS && d->input_type == CCONV_U8 && d->output_type < CCONV_U32 && d->stride[1] == 1 && d->stride[2] == 1
+           && times(d->kernel[1] - 1, d->dilation[1]) <= INTEGER_REACH && times(d->kernel[2] - 1, d->dilation[2]) <= INTEGER_REACH
            && (d->border != CCONV_CONSTANT
                || (d->border_value >= 0 && d->border_value <= 255 && d->border_value == floor(d->border_value)))
            && frexp(d->divisor, &power) == 0.5 && power >= 1 && power <= MOST_SHIFT + 1 && (power == 1 || writes_bytes(d))
@@ -62,7 +62,7 @@ static uint16_t bound(const cconv_desc *d, double limit)
 static int numbers(const cconv_desc *d, const char *weight, header *to)
 {
     const cconv_type_kernels *f64 = cconv_choose_kernels(d->isa)->f64;
-    double w[MOST_TAPS], more = 0, less = 0;
+    double w[INTEGER_TAPS], more = 0, less = 0;
     int64_t i, taps = d->kernel[1] * d->kernel[2];
     cconv_rounding *const r = &to->rounding;
     for (i = 0; i < d->kernel[1]; i++)
@@ -115,7 +115,7 @@ cconv_status cconv_integer_lay_out(cconv_plan *plan)
     plan->plane_type = CCONV_U8;
     plan->row_pitch = up(columns + plan->reach[2], LINE) + LINE;
     plan->plane = (rows + plan->reach[1]) * plan->row_pitch;
-    plan->packed_bytes = (size_t)((weights_at(plan) + plan->kernel + SLACK) * size) + 64;
+    plan->packed_bytes = (size_t)((pairs_at(plan) + plan->kernel + SLACK) * size) + 64;
     plan->planes_at = (size_t)up(2 * pairs_of(plan) * (int64_t)sizeof(ptrdiff_t), 64);
     plan->sums_at = plan->planes_at + (size_t)up(plan->plane + MARGIN, 64);
     plan->turned_at = plan->sums_at + (size_t)up(2 * columns + MARGIN, 64);
@@ -139,7 +139,7 @@ int cconv_integer_pack(const cconv_plan *plan, int64_t index, const char *weight
     (void)index;
     if (!numbers(&plan->desc, weight, &to)) return 0;
     memcpy(packed, &to, sizeof to);
-    cconv_read_taps(plan, weight, 0, plan->kernel, packed + weights_at(plan) * (int64_t)cconv_type_size(plan->desc.compute));
+    cconv_read_taps(plan, weight, 0, plan->kernel, packed + pairs_at(plan) * (int64_t)cconv_type_size(plan->desc.compute));
     return 1;
 }
 
@@ -156,7 +156,7 @@ int cconv_integer_run(const cconv_plan *plan, int64_t index, const char *input, 
     char *to = output + cconv_output_at(plan, &task);
     const int through = of->rounding.words && !writes_words(d, &of->rounding);
     int64_t r;
-    if (bias) return cconv_run_part(plan, &task, input, weights + weights_at(plan) * size, bias, work, output);
+    if (bias) return cconv_run_part(plan, &task, input, weights + pairs_at(plan) * size, bias, work, output);
     cconv_load_plane(plan, &task, input + task.n * d->input_stride[0], plane, 1);
     for (r = 0; r < task.size[1]; r++, to += d->output_stride[3]) {
         plan->kernels->integer((const uint8_t *)plane + r * plan->row_pitch, offset, of->weights, pairs_of(plan), task.size[2],

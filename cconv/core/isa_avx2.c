@@ -12,15 +12,17 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC push_options
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #pragma GCC target("avx2,fma")
 #endif
 
 #define ACCUMULATORS 12
 
+#define ISA(what) what##__avx2
 #include "isa_x86.inc.h"
 
 /* A store under a mask takes dozens of cycles on some of these CPUs: parts are written by halves. */
-CCONV_INLINE void store_floats(float *p, int64_t n, __m256 v)
+CCONV_INLINE void ISA(store_floats)(float *p, int64_t n, __m256 v)
 {
     __m128 part = _mm256_castps256_ps128(v);
     if (n & 4) {
@@ -36,7 +38,7 @@ CCONV_INLINE void store_floats(float *p, int64_t n, __m256 v)
     if (n & 1) _mm_store_ss(p, part);
 }
 
-CCONV_INLINE void store_doubles(double *p, int64_t n, __m256d v)
+CCONV_INLINE void ISA(store_doubles)(double *p, int64_t n, __m256d v)
 {
     __m128d part = _mm256_castpd256_pd128(v);
     if (n & 2) {
@@ -49,22 +51,22 @@ CCONV_INLINE void store_doubles(double *p, int64_t n, __m256d v)
 
 static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
-CCONV_INLINE __m256 load_floats(const float *p, int64_t n)
+CCONV_INLINE __m256 ISA(load_floats)(const float *p, int64_t n)
 {
     return _mm256_maskload_ps(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n)));
 }
 
-CCONV_INLINE __m256d load_doubles(const double *p, int64_t n)
+CCONV_INLINE __m256d ISA(load_doubles)(const double *p, int64_t n)
 {
     return _mm256_maskload_pd(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - 2 * n)));
 }
 
-CCONV_INLINE __m256 even_floats(__m256 u, __m256 v)
+CCONV_INLINE __m256 ISA(even_floats)(__m256 u, __m256 v)
 {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0x88)), 0xd8));
 }
 
-CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
+CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0xdd)), 0xd8));
 }
@@ -81,13 +83,13 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define TILE 6
-#define EVENS(u, v) even_floats(u, v)
-#define ODDS(u, v) odd_floats(u, v)
+#define EVENS(u, v) ISA(even_floats)(u, v)
+#define ODDS(u, v) ISA(odd_floats)(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
-#define LOAD_PART(p, n) load_floats(p, n)
-#define STORE_PART(p, n, v) store_floats(p, n, v)
+#define LOAD_PART(p, n) ISA(load_floats)(p, n)
+#define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
 #define SIDE 4
-#define TURN(p, pitch, q, q_pitch) turn_floats(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -107,10 +109,10 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
 #define EVENS(u, v) _mm256_permute4x64_pd(_mm256_unpacklo_pd(u, v), 0xd8)
 #define ODDS(u, v) _mm256_permute4x64_pd(_mm256_unpackhi_pd(u, v), 0xd8)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
-#define LOAD_PART(p, n) load_doubles(p, n)
-#define STORE_PART(p, n, v) store_doubles(p, n, v)
+#define LOAD_PART(p, n) ISA(load_doubles)(p, n)
+#define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
 #define SIDE 2
-#define TURN(p, pitch, q, q_pitch) turn_doubles(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
@@ -137,11 +139,13 @@ CCONV_INLINE __m256 odd_floats(__m256 u, __m256 v)
     STORE_BYTES(p, _mm256_permute2x128_si256(low, high, 0x20)), STORE_BYTES((p) + 16, _mm256_permute2x128_si256(low, high, 0x31))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2, drain};
+const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2, ISA(drain)};
 
 #if defined(__clang__)
 #pragma clang attribute pop
 #elif defined(__GNUC__)
 #pragma GCC pop_options
 #endif
+#undef ISA
+#undef ACCUMULATORS
 #endif

@@ -12,31 +12,33 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC push_options
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #endif
 
 #define ACCUMULATORS 24
 
+#define ISA(what) what##__avx512
 #include "isa_x86.inc.h"
 
-CCONV_INLINE __m512 even_floats(__m512 u, __m512 v)
+CCONV_INLINE __m512 ISA(even_floats)(__m512 u, __m512 v)
 {
     const __m512i which = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     return _mm512_permutex2var_ps(u, which, v);
 }
 
-CCONV_INLINE __m512d even_doubles(__m512d u, __m512d v)
+CCONV_INLINE __m512d ISA(even_doubles)(__m512d u, __m512d v)
 {
     return _mm512_permutex2var_pd(u, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), v);
 }
 
-CCONV_INLINE __m512 odd_floats(__m512 u, __m512 v)
+CCONV_INLINE __m512 ISA(odd_floats)(__m512 u, __m512 v)
 {
     const __m512i which = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     return _mm512_permutex2var_ps(u, which, v);
 }
 
-CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
+CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
 {
     return _mm512_permutex2var_pd(u, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), v);
 }
@@ -53,13 +55,13 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define TILE 14
-#define EVENS(u, v) even_floats(u, v)
-#define ODDS(u, v) odd_floats(u, v)
+#define EVENS(u, v) ISA(even_floats)(u, v)
+#define ODDS(u, v) ISA(odd_floats)(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define SIDE 4
-#define TURN(p, pitch, q, q_pitch) turn_floats(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -76,13 +78,13 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
 #define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define ADD(a, b) _mm512_add_pd(a, b)
 #define TILE 14
-#define EVENS(u, v) even_doubles(u, v)
-#define ODDS(u, v) odd_doubles(u, v)
+#define EVENS(u, v) ISA(even_doubles)(u, v)
+#define ODDS(u, v) ISA(odd_doubles)(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
 #define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
 #define SIDE 2
-#define TURN(p, pitch, q, q_pitch) turn_doubles(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
@@ -110,11 +112,13 @@ CCONV_INLINE __m512d odd_doubles(__m512d u, __m512d v)
     STORE_BYTES((p) + 32, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512, drain};
+const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512, ISA(drain)};
 
 #if defined(__clang__)
 #pragma clang attribute pop
 #elif defined(__GNUC__)
 #pragma GCC pop_options
 #endif
+#undef ISA
+#undef ACCUMULATORS
 #endif

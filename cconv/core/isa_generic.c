@@ -7,6 +7,11 @@
 
 #include <math.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
+#endif
+
 #define ACCUMULATORS 12
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -91,3 +96,8 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #include "kernels.inc.h"
 
 const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL, NULL};
+
+#undef ACCUMULATORS
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif

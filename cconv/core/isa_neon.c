@@ -8,6 +8,11 @@
 #include <arm_neon.h>
 #include <math.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
+#endif
+
 #define ACCUMULATORS 24
 
 CCONV_INLINE float32x4_t load_floats(const float *p, int64_t n)
@@ -109,4 +114,8 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 
 const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon, integer__neon, NULL};
 
+#undef ACCUMULATORS
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
 #endif

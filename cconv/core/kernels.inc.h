@@ -34,7 +34,7 @@
 /* Whether rows of NV vectors from y on are whole lines of the cache, and so may go past it. */
 #ifdef STREAM
 #define WHOLE_LINES(NV, y, y_step) \
-    ((NV) * LANES * sizeof(T) % LINE == 0 && (((uintptr_t)(y) | (uintptr_t)((y_step) * (ptrdiff_t)sizeof(T))) & (LINE - 1)) == 0)
+    ((NV) * LANES * (int)sizeof(T) % LINE == 0 && (((uintptr_t)(y) | (uintptr_t)((y_step) * (ptrdiff_t)sizeof(T))) & (LINE - 1)) == 0)
 #else
 #define WHOLE_LINES(NV, y, y_step) 0
 #define STREAM(p, v) STORE(p, v)

@@ -154,7 +154,7 @@ static void load_slice(const cconv_plan *plan, const cconv_task *task, const cha
     }
 }
 
-static void load(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *plane, int fresh)
+static void load_phases(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *plane, int fresh)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t slice_bytes = (plan->band[1] + plan->reach[1]) * plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type);
@@ -179,7 +179,7 @@ static void load(const cconv_plan *plan, const cconv_task *task, const char *cha
 
 void cconv_load_plane(const cconv_plan *plan, const cconv_task *task, const char *channel, char *plane, int fresh)
 {
-    load(plan, task, channel, 1, plane, fresh);
+    load_phases(plan, task, channel, 1, plane, fresh);
 }
 
 void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *planes, int fresh)
@@ -188,6 +188,6 @@ void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const cha
     const int64_t size = (int64_t)cconv_type_size(plan->plane_type);
     const int side_by_side = d->input_type == plan->plane_type && plan->plane_type != CCONV_U8 && d->input_stride[1] == size && d->input_stride[4] % size == 0;
     int64_t i;
-    if (side_by_side) load(plan, task, channel, channels, planes, fresh);
-    else for (i = 0; i < channels; i++) load(plan, task, channel + i * d->input_stride[1], 1, planes + i * plan->plane * size, fresh);
+    if (side_by_side) load_phases(plan, task, channel, channels, planes, fresh);
+    else for (i = 0; i < channels; i++) load_phases(plan, task, channel + i * d->input_stride[1], 1, planes + i * plan->plane * size, fresh);
 }

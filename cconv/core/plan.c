@@ -180,7 +180,7 @@ cconv_status cconv_part_workspace(cconv_plan *plan)
 {
     int i;
     for (i = 0; i < 4; i++) {           /* bands have two heights and two widths */
-        cconv_task task = {0};
+        cconv_task task = cconv_no_task();
         cconv_desc desc;
         cconv_plan part;
         cconv_status status;

@@ -16,14 +16,14 @@
 
 #include <math.h>
 
-static const double no_bias[1];
+static const double nothing[1] = {0};
 
 typedef struct column {
     int64_t c, kd, kw, kh, length;      /* kh: of its first tap; the others follow `cycle` apart */
 } column;
 
 /* How many rows of a plane lie between kernel rows of one phase, which are a cycle apart. */
-static int64_t step_of(const cconv_plan *plan)
+static int64_t rows_apart(const cconv_plan *plan)
 {
     return plan->apart[1] ? 1 : plan->cycle[1] * plan->desc.dilation[1] / plan->desc.stride[1];
 }
@@ -270,7 +270,7 @@ static int64_t next_block(const cconv_plan *plan, rest *of, columns *c)
         const int64_t left = of->left[of->length];
         if (left == 0) continue;
         c->short_rows = of->length == 1 && left > MAX_SHORT ? 0 : of->length;
-        c->count[of->length] = c->short_rows == 0 || left < MAX_SHORT ? left : MAX_SHORT;
+        c->count[of->length] = c->short_rows == 0 || left < MAX_SHORT ? left : (int64_t)MAX_SHORT;
         of->left[of->length] -= c->count[of->length];
         return c->count[of->length] * of->length;
     }
@@ -400,7 +400,7 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
     band at;
     at.planes = planes;
     at.in_place = plan->write_in_place;
-    at.step = step_of(plan);
+    at.step = rows_apart(plan);
     at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
     find_regions(plan, &task, &at);
     for (; part.group < task.group + task.group_count; part.group++) {
@@ -424,7 +424,7 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
                 }
                 at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]
                                               : work + plan->sums_at + o * plan->sums_plane * size;
-                run_columns(plan, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)no_bias);
+                run_columns(plan, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)nothing);
             }
         }
         if (!plan->write_in_place)

@@ -13,7 +13,7 @@
 
 enum {
     BETWEEN_VALUES = 1 << 16,           /* sums of a band between columns and rows */
-    BAND_COLUMNS = 4096
+    BOTH_COLUMNS = 4096
 };
 
 double cconv_separable_cost(const cconv_plan *plan)
@@ -102,10 +102,10 @@ cconv_status cconv_separable_lay_out(cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), reach = times(d->kernel[2] - 1, d->dilation[2]);
     int64_t columns, rows, values, i;
-    cconv_task task = {0};
+    cconv_task task = cconv_no_task();
     size_t most_bytes = 0;
     if (!cconv_separable_serves(plan)) return CCONV_ERROR_ALGORITHM;
-    columns = up(parts(plan->output[2], parts(plan->output[2], BAND_COLUMNS)), d->interleave);
+    columns = up(parts(plan->output[2], parts(plan->output[2], BOTH_COLUMNS)), d->interleave);
     values = up((columns - 1) * d->stride[2] + reach + 1, 16) + 16;
     rows = least(plan->output[1], most(8, BETWEEN_VALUES * (d->compute == CCONV_F32 ? 2 : 1) / (values * d->rank)));
     rows = parts(plan->output[1], parts(plan->output[1], rows));

@@ -6,8 +6,9 @@
  * scalars are a few positions of a row (plan->form, chosen in plan.c).
  */
 #include "ahead.h"
+#include "sizes.h"
 
-static const double no_bias[MAX_TILE];
+static const double no_bias[MAX_TILE] = {0};
 
 typedef struct tables {
     ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
@@ -191,7 +192,7 @@ static int64_t tiles_of(const cconv_plan *plan, const cconv_task *task)
 }
 
 /* The channels and the weights of the next block of channels; those in between lie in the same lines, mostly. */
-static void look_ahead(const cconv_plan *plan, const cconv_task *task, block *b, const char *input, const char *weights, int64_t next,
+static void look_ahead_of(const cconv_plan *plan, const cconv_task *task, block *b, const char *input, const char *weights, int64_t next,
                        int last)
 {
     const cconv_desc *d = &plan->desc;
@@ -229,7 +230,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.x = plan->form == ALONG_PANEL ? panel : planes;
     b.w_at = (const ptrdiff_t *const *)t.weight;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
-    b.weights_taps = plan->prepacked ? plan->taps : BLOCK_TAPS;
+    b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
     b.bias = bias && d->divisor == 1 ? bias + channel_0 * size : NULL;
     b.sums = work + plan->sums_at;
     b.output = NULL;
@@ -258,7 +259,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         b.here = plan->read_in_place ? channel + task->od * d->input_stride[2] + task->first[1] * d->input_stride[3] : NULL;
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
-            b.taps = held * plan->kernel - at < BLOCK_TAPS ? held * plan->kernel - at : BLOCK_TAPS;
+            b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
             b.x_at = t.offset + at;
             b.first = first == 0;
             if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
@@ -272,7 +273,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
                 b.x_at = t.spaced;
             }
-            look_ahead(plan, task, &b, input, weights, c + plan->channel_block, at + BLOCK_TAPS >= held * plan->kernel);
+            look_ahead_of(plan, task, &b, input, weights, c + plan->channel_block, at + BLOCK_TAPS >= held * plan->kernel);
             if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);
         }

@@ -3,7 +3,7 @@
  * The weights of `taps` in the order of their use: for each group and tile of output channels [tap][pitch],
  * taps in the order of (channel, kd, kh, kw).
  */
-#include "impl.h"
+#include "sizes.h"
 
 #include <math.h>
 
@@ -109,9 +109,9 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
     }
     for (t = 0; t < n; t += TURNED)
         for (o = 0; o < count; o += TURNED) {
-            const int64_t taps = n - t < TURNED ? n - t : TURNED, held = count - o < TURNED ? count - o : TURNED;
+            const int64_t taps = least(n - t, TURNED), held = least(count - o, TURNED);
             const char *from = as_they_lie ? weight + o * d->weight_stride[0] + (first + t) * size : (const char *)rows;
-            const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : TURNED;
+            const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : (int64_t)TURNED;
             for (i = 0; i < held && !as_they_lie; i++)
                 cconv_read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
             for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->within(from + i * from_pitch * size, taps, INFINITY);

@@ -20,7 +20,7 @@
 #include "winograd.h"
 
 
-static const double zeros[MAX_VECTOR * 2];
+static const double zeros[MAX_VECTOR * 2] = {0};
 
 /* Of a group's weights U, of all the weights themselves. */
 static const char *products_of(const cconv_plan *plan, const char *packed, int64_t group)
@@ -60,7 +60,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
 void cconv_winograd_tables(const cconv_plan *plan, char *work)
 {
     const int64_t lanes = cconv_of_type(plan)->lanes;
-    tables *t = (tables *)(void *)work;
+    winograd_tables *t = (winograd_tables *)(void *)work;
     int64_t c;
     for (c = 0; c < BLOCK_TAPS; c++) {
         t->v[c] = (ptrdiff_t)(c * plan->v_pitch);
@@ -71,16 +71,16 @@ void cconv_winograd_tables(const cconv_plan *plan, char *work)
 }
 
 /* A band of a phase of a sample: a unit. */
-typedef struct band {
+typedef struct tile_band {
     cconv_plan plan;                    /* with the descriptor of the phase */
     cconv_task task, whole;             /* the outputs; the same rounded up to whole tiles */
     int64_t rows, columns, first;       /* tiles; the first is the first-th of the task's */
     const char *input;                  /* of the first channel */
     char *output;                       /* of the first sample, channel and position of the phase */
-} band;
+} tile_band;
 
 /* Returns 0 where there is none: some phases are smaller than others. */
-static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t unit, const char *input, char *output, band *b)
+static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t unit, const char *input, char *output, tile_band *b)
 {
     const cconv_desc *d = &plan->desc;
     int64_t phase[3] = {0, 0, 0};
@@ -113,7 +113,7 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
 }
 
 /* A channel of the band that will be transformed next, fetched into the cache where its rows lie whole. */
-static void fetch(const band *b, int64_t channel)
+static void fetch_channel(const tile_band *b, int64_t channel)
 {
     const cconv_desc *d = &b->plan.desc;
     const int64_t first = b->task.first[1] - d->before[1], top = most(0, first);
@@ -129,7 +129,7 @@ static void fetch(const band *b, int64_t channel)
 }
 
 /* V; returns 0 where values are not finite or too large. */
-static int transform_input(const band *b, char *work)
+static int transform_input(const tile_band *b, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const cconv_winograd_kernels *kernels = kernels_of(plan);
@@ -142,7 +142,7 @@ static int transform_input(const band *b, char *work)
     memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
     for (c = 0; c < plan->channels; c++) {
         cconv_load_plane(plan, &b->whole, b->input + c * plan->desc.input_stride[1], plane, c == 0);
-        fetch(b, c + 1);
+        fetch_channel(b, c + 1);
         for (r = 0; r < edge * b->rows + 2; r++)
             kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % edge * (edge + 2) * plan->dealt_plane + r / edge * b->columns) * size,
                           (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
@@ -158,9 +158,9 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t pieces = parts(tiles, kernels->tile), step = product_values(plan);
-    const tables *t = (const tables *)(const void *)work;
+    const winograd_tables *t = (const winograd_tables *)(const void *)work;
     int64_t product, c, tile, piece;
-    for (product = 0; product < products(plan->edge); product++) {
+    for (product = 0; product < edge_products(plan->edge); product++) {
         const char *v = work + plan->v_at + product * plan->v_plane * size;
         char *m = work + plan->sums_at + product * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
@@ -184,7 +184,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
 
 /* M transformed back, to the output or to where store takes it from: some channels of a row of tiles at a time, so that
  * the output is written in long lines. */
-static void transform_output(const band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
+static void transform_output(const tile_band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
 {
     enum { LINES = 4 };     /* written at a time */
     const cconv_plan *plan = &b->plan;
@@ -207,7 +207,7 @@ static void transform_output(const band *b, char *to, int64_t to_plane, int64_t 
 }
 
 /* The band without sharing anything between outputs. */
-static int run_locally(const band *b, const char *weights, const char *bias, char *work)
+static int run_locally(const tile_band *b, const char *weights, const char *bias, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
@@ -233,9 +233,9 @@ static int run_locally(const band *b, const char *weights, const char *bias, cha
 static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t first, int64_t units, const char *input,
                       const char *weights, const char *bias, char *work, char *output)
 {
-    const uint64_t spoilt = ((const tables *)(const void *)work)->spoilt;
+    const uint64_t spoilt = ((const winograd_tables *)(const void *)work)->spoilt;
     int64_t i;
-    band b;
+    tile_band b;
     for (i = 0; i < units; i++)
         if (spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !run_locally(&b, weights, bias, work)) return 0;
     cconv_winograd_tables(plan, work);
@@ -243,7 +243,7 @@ static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t fi
 }
 
 /* The output of a unit. */
-static void finish(band *b, const char *bias, char *work)
+static void finish(tile_band *b, const char *bias, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *stride = plan->desc.output_stride;
@@ -261,10 +261,10 @@ static void transform_units(const cconv_plan *plan, const cconv_task *task, int6
 {
     const int64_t key = 1 + first / plan->units + task->group * plan->desc.batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
     const uint64_t one = 1;
-    tables *t = (tables *)(void *)work;
+    winograd_tables *t = (winograd_tables *)(void *)work;
     int64_t i;
     int wild = 0;
-    band b;
+    tile_band b;
     if (t->held == key) return;
     t->held = key;
     t->tiles = 0;
@@ -285,10 +285,10 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
     const int64_t size = (int64_t)cconv_type_size(d->compute), block = index % plan->out_blocks;
     const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
     const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
-    const tables *t = (const tables *)(const void *)work;
+    const winograd_tables *t = (const winograd_tables *)(const void *)work;
     int64_t i, tiles = 0;
-    cconv_task task = {0};
-    band b;
+    cconv_task task = cconv_no_task();
+    tile_band b;
     task.group = index / plan->out_blocks / blocks;
     cconv_block_of(plan, block, &task);
     transform_units(plan, &task, first, units, input, weights, work, output);

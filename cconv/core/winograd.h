@@ -11,14 +11,14 @@ enum { KERNEL = 9 };
 
 /* At the workspace's beginning: where the taps of a block of channels lie in V and in U, for both widths of a tile; and
  * what V holds, if anything. */
-typedef struct tables {
+typedef struct winograd_tables {
     ptrdiff_t v[BLOCK_TAPS], u[2][BLOCK_TAPS];
     int64_t held, tiles;        /* 1 + the index of the units and group; how many tiles they have */
     uint64_t spoilt;            /* a bit for each unit that is not among them */
-} tables;
+} winograd_tables;
 
 /* Of a tile of edge x edge outputs: (edge + 2) x (edge + 2) inputs make as many products. */
-CCONV_INLINE int64_t products(int64_t edge) { return (edge + 2) * (edge + 2); }
+CCONV_INLINE int64_t edge_products(int64_t edge) { return (edge + 2) * (edge + 2); }
 
 CCONV_INLINE const cconv_winograd_kernels *kernels_of(const cconv_plan *plan)
 {
@@ -41,7 +41,7 @@ CCONV_INLINE int64_t product_values(const cconv_plan *plan)
     return up(plan->channels * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
 }
 
-CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return products(plan->edge) * product_values(plan); }
+CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return edge_products(plan->edge) * product_values(plan); }
 
 /* The convolution of one phase of the dilation, one sample and one group: a dense kernel. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);

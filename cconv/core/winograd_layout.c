@@ -12,7 +12,7 @@ enum {
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
     MOST_BYTES = 1 << 23,
     MOST_UNITS = 64,                    /* of a task */
-    OUTPUTS_SHARED = 64,                /* that are worth another transform of the input, for several workers */
+    WINOGRAD_SHARED = 64,                /* that are worth another transform of the input, for several workers */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it */
@@ -96,11 +96,11 @@ static double with_weights(double multiplications, double bytes)
 
 /* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
  * before.  What transforms take was measured: multiplications of a lane, of a tile's input or output, and of a kernel. */
-static double cost_of(const cconv_plan *plan, int64_t edge, int64_t lanes)
+static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const double transform = edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
     const cconv_desc *d = &plan->desc;
-    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)products(edge);
+    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)edge_products(edge);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = each * channels * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
     double tiles = 1;
@@ -117,7 +117,7 @@ static int64_t edge_of(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     if (plan->desc.tile) return plan->desc.tile;
-    return cost_of(plan, 2, lanes) < cost_of(plan, 4, lanes) ? 2 : 4;
+    return counted(plan, 2, lanes) < counted(plan, 4, lanes) ? 2 : 4;
 }
 
 /* Whether it is faster than `taps`. */
@@ -127,7 +127,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const double weights = KERNEL * (double)plan->channels * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
-    return cost_of(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
+    return counted(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
@@ -154,7 +154,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     }
     plan->apart[0] = 1;
     most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (products(edge) * size * (plan->channels + plan->outputs));
+                 / (edge_products(edge) * size * (plan->channels + plan->outputs));
     shared = least(SHARED_TILES, most_tiles);
     most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
     block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
@@ -171,7 +171,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
     plan->out_blocks = 1;
-    while (plan->tasks * plan->out_blocks < 2 && plan->outputs >= 2 * plan->out_blocks * OUTPUTS_SHARED) plan->out_blocks *= 2;
+    while (plan->tasks * plan->out_blocks < 2 && plan->outputs >= 2 * plan->out_blocks * WINOGRAD_SHARED) plan->out_blocks *= 2;
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
@@ -191,19 +191,19 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->header = up(plan->packs, 64);     /* a byte for each tile */
     plan->packed_bytes = (size_t)(plan->header + (d->groups * group_values(plan) + SLACK + d->out_channels * plan->taps) * size) + 64;
 
-    at = up((int64_t)sizeof(tables), 64);
+    at = up((int64_t)sizeof(winograd_tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
     at += up(most(plan->plane + 2 * SLACK, edge * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
     at += up((edge * (edge + 2) * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed */
-    at += up(products(edge) * lanes * size, 64);
+    at += up(edge_products(edge) * lanes * size, 64);
     plan->v_at = (size_t)at;
-    at += up((products(edge) * plan->v_plane + SLACK) * size, 64);
+    at += up((edge_products(edge) * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
     at += up((plan->sums_pitch + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
-    at += up((products(edge) * plan->m_plane + SLACK) * size, 64);
+    at += up((edge_products(edge) * plan->m_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     status = local_workspace(plan, &local);
