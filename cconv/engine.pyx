@@ -61,13 +61,20 @@ cdef extern from "core/cconv.h":
         size_t packed_bytes, workspace_bytes
         double overhead
 
+    ctypedef struct cconv_buffer:
+        void *data
+        size_t bytes, first
+
+    ctypedef struct cconv_buffers:
+        size_t size
+        cconv_buffer input, weights, bias, output, workspace
+
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const void *, void *) nogil
-    cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const void *, const void *, const void *,
-                           void *, void *) nogil
+    cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const cconv_buffer *, const cconv_buffer *) nogil
+    cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
     cconv_status cconv_plan_weight_gradient(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const void *, const void *, void *, void *) nogil
-    int cconv_rank(const cconv_desc *, const void *)
+    cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
+    int cconv_rank(const cconv_desc *, const cconv_buffer *)
     const char *cconv_strerror(cconv_status)
     const char *cconv_isa_name(const cconv_plan *)
     const char *cconv_isa_list(int)
@@ -286,12 +293,14 @@ cdef class Plan:
     def pack_part(self, int64_t first, int64_t last, w, packed):
         """Put parts first to last - 1 of `packs` there."""
         cdef Py_buffer given, made
+        cdef cconv_buffer weights, target
         cdef cconv_status status
         PyObject_GetBuffer(w, &given, PyBUF_STRIDED_RO)
         try:
             PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)
+            weights, target = memory_of(&given), memory_of(&made)
             with nogil:
-                status = cconv_pack_weights(&self.plan, first, last, given.buf, made.buf)
+                status = cconv_pack_weights(&self.plan, first, last, &weights, &target)
             PyBuffer_Release(&made)
         finally:
             PyBuffer_Release(&given)
@@ -303,9 +312,11 @@ cdef class Plan:
         Raises NotFinite where weights are not and a border of zeros must not be multiplied by them, or a gradient is not.
         """
         cdef Py_buffer buffers[5]
+        cdef cconv_buffers memory
         cdef cconv_status status
         cdef int held = 0, i
-        cdef void *start
+        memset(&memory, 0, sizeof(memory))
+        memory.size = sizeof(memory)
         work = spare.pop() if spare else None
         if work is None or work.nbytes < self.plan.workspace_bytes:
             work = np.empty(self.plan.workspace_bytes, np.uint8)
@@ -313,13 +324,17 @@ cdef class Plan:
             for i, array in enumerate((x, weights, weights if bias is None else bias, y, work)):
                 PyObject_GetBuffer(array, &buffers[i], PyBUF_STRIDED_RO if i < 3 else PyBUF_STRIDED)
                 held += 1
-            start = NULL if bias is None else buffers[2].buf
+            memory.input, memory.workspace = memory_of(&buffers[0]), memory_of(&buffers[4])
+            memory.weights, memory.output = memory_of(&buffers[1]), memory_of(&buffers[3])
+            if bias is not None:
+                memory.bias = memory_of(&buffers[2])
+            if self.plan.gradient:
+                memory.weights, memory.output = memory.output, memory.weights
             with nogil:
                 if self.plan.gradient:
-                    status = cconv_run_weight_gradient(&self.plan, first, last, buffers[0].buf, buffers[1].buf, buffers[3].buf,
-                                                       buffers[4].buf)
+                    status = cconv_run_weight_gradient(&self.plan, first, last, &memory)
                 else:
-                    status = cconv_run(&self.plan, first, last, buffers[0].buf, buffers[1].buf, start, buffers[3].buf, buffers[4].buf)
+                    status = cconv_run(&self.plan, first, last, &memory)
             check(status)
         finally:
             for i in range(held):
@@ -412,13 +427,32 @@ cdef class Plan:
         return self.plan.band[1], self.plan.band[2]
 
 
+cdef cconv_buffer memory_of(const Py_buffer *b) noexcept:
+    """The memory that an array's elements lie in."""
+    cdef cconv_buffer memory
+    cdef Py_ssize_t below = 0, above = b.itemsize, steps
+    cdef int i
+    for i in range(b.ndim):
+        steps = (b.shape[i] - 1) * b.strides[i]
+        if b.shape[i] == 0:
+            above = 0
+        elif steps < 0:
+            below -= steps
+        else:
+            above += steps
+    memory.data, memory.first, memory.bytes = <char *>b.buf - below, below, below + above
+    return memory
+
+
 cdef int64_t rank_of(const cconv_desc *desc, w) except -1:
-    """What the core says of the weights, whose address it wants."""
+    """What the core says of the weights."""
     cdef Py_buffer b
+    cdef cconv_buffer weights
     if desc.in_channels != 1 or desc.out_channels != 1 or desc.kernel[0] * desc.kernel[1] * desc.kernel[2] == 1:
         return 0
     PyObject_GetBuffer(w, &b, PyBUF_STRIDED_RO)
-    rank = cconv_rank(desc, b.buf)
+    weights = memory_of(&b)
+    rank = cconv_rank(desc, &weights)
     PyBuffer_Release(&b)
     return rank
 

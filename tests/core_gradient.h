@@ -47,18 +47,23 @@ static cconv_status run_gradient(const test *t, const cconv_plan *plan, int at_e
     char *w = place(OUTPUT, t->w.bytes, size, at_end), *work = place(WORK, (int64_t)plan->workspace_bytes + odd, 1, at_end);
     int64_t ends[9] = {0}, parts = cut ? pick(1, 8) : 1, i;
     cconv_status status = CCONV_OK;
+    cconv_buffers memory = {sizeof memory, held(x, t->x.bytes, t->x.first), held(w, t->w.bytes, t->w.first), held(NULL, 0, 0),
+                            held(g, t->y.bytes, t->y.first), held(work, (int64_t)plan->workspace_bytes + odd, odd)};
     memcpy(x, x_image, (size_t)t->x.bytes), memcpy(g, g_image, (size_t)t->y.bytes);
     memset(w, pattern, (size_t)t->w.bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--) {
-        const cconv_status part = cconv_run_weight_gradient(plan, ends[i], ends[i + 1], x + t->x.first, g + t->y.first, w + t->w.first, work + odd);
+        const cconv_status part = cconv_run_weight_gradient(plan, ends[i], ends[i + 1], &memory);
         if (part != CCONV_OK) status = part;
     }
     for (i = 0; i < n; i++) {
         memcpy(out + i * size, w + where(&t->w, i), (size_t)size);
         memset(w + where(&t->w, i), pattern, (size_t)size);
     }
+    spoil(&memory);
+    if (t->x.bytes && t->y.bytes && cconv_run_weight_gradient(plan, 0, plan->tasks, &memory) != CCONV_ERROR_BUFFER)
+        fail("a buffer that is too small was used");
     if (w[0] != (char)pattern || memcmp(w, w + 1, (size_t)t->w.bytes - 1)) fail("a byte between the weights was written");
     return status;
 }
@@ -98,7 +103,8 @@ static void check_gradient(test *t)
         cconv_status status;
         d->isa = cconv_isa_list(i);
         if (cconv_plan_weight_gradient(&plan, d) != CCONV_OK) fail("cconv_plan_weight_gradient");
-        if (cconv_run(&plan, 0, plan.tasks, x_image, w_image, NULL, got, again) != CCONV_ERROR_ARGUMENT) fail("a gradient's plan was run");
+        const cconv_buffers none = {sizeof none, {0}, {0}, {0}, {0}, {0}};
+        if (cconv_run(&plan, 0, plan.tasks, &none) != CCONV_ERROR_ARGUMENT) fail("a gradient's plan was run");
         cases++;
         status = run_gradient(t, &plan, 1, 0, got);
         if (status != CCONV_OK && (finite || status != CCONV_ERROR_WEIGHTS)) fail(cconv_strerror(status));

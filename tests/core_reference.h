@@ -113,6 +113,23 @@ static char *place(int slot, int64_t bytes, int64_t align, int at_end)
     return at_end ? arena[slot] + (ARENA - bytes) / align * align : arena[slot];
 }
 
+static cconv_buffer held(char *data, int64_t bytes, int64_t first)
+{
+    const cconv_buffer buffer = {data, (size_t)bytes, (size_t)first};
+    return buffer;
+}
+
+/* A run that must be refused: one of its buffers is a byte too short, begins elsewhere, or is not there. */
+static void spoil(cconv_buffers *b)
+{
+    cconv_buffer *const which[] = {&b->input, &b->weights, &b->output, &b->workspace};
+    cconv_buffer *const one = which[pick(0, 3)];
+    const int how = (int)pick(0, 2);
+    if (how == 0 && one->bytes > 0) one->bytes--;
+    else if (how == 1) one->first++;
+    else one->data = NULL;
+}
+
 /* Strides. kind 0: C order; 1: any order, gaps, reversed axes; 2: channels last; 3: an axis repeated. */
 static void lay_out(array *a, int kind)
 {

@@ -45,21 +45,27 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
     char *packed = place(PACKED, (int64_t)plan->packed_bytes, 8, at_end);
     char *work = place(WORK, (int64_t)plan->workspace_bytes + odd, 1, at_end);
     int64_t ends[9] = {0}, parts = cut ? pick(1, 8) : 1, i;
-    const char *weights = plan->prepacked ? packed : w + t->w.first;
+    const cconv_buffer plain_weights = held(w, t->w.bytes, t->w.first), target = held(packed, (int64_t)plan->packed_bytes, 0);
+    cconv_buffers memory = {sizeof memory, held(x, t->x.bytes, t->x.first + shift * d->input_stride[0]), plan->prepacked ? target : plain_weights,
+                            held(t->bias ? b : NULL, compute * d->out_channels, 0),
+                            held(y, t->y.bytes, t->y.first + shift * d->output_stride[0]),
+                            held(work, (int64_t)plan->workspace_bytes + odd, odd)};
     memcpy(x, x_image, (size_t)t->x.bytes), memcpy(w, w_image, (size_t)t->w.bytes), memcpy(b, b_image, (size_t)(compute * d->out_channels));
     memset(y, pattern, (size_t)t->y.bytes), memset(packed, pattern, plan->packed_bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
     ends[parts] = plan->packs;
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->packs);
     for (i = parts - 1; i >= 0 && plan->prepacked; i--)
-        if (cconv_pack_weights(plan, ends[i], ends[i + 1], w + t->w.first, packed) != CCONV_OK) fail("cconv_pack_weights");
+        if (cconv_pack_weights(plan, ends[i], ends[i + 1], &plain_weights, &target) != CCONV_OK) fail("cconv_pack_weights");
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--)
-        if (cconv_run(plan, ends[i], ends[i + 1], x + t->x.first + shift * d->input_stride[0], weights, t->bias ? b : NULL,
-                      y + t->y.first + shift * d->output_stride[0], work + odd) != CCONV_OK)
-            fail("cconv_run");
+        if (cconv_run(plan, ends[i], ends[i + 1], &memory) != CCONV_OK) fail("cconv_run");
     for (i = 0; i < odd; i++) if ((unsigned char)work[i] != pattern) fail("bytes before the workspace were written");
     collect(t, y, pattern, shift * n, sample < 0 ? n * d->batch : n, out);
+    if (sample >= 0 || !t->x.bytes || !t->y.bytes) return;
+    spoil(&memory);
+    if (cconv_run(plan, 0, plan->tasks, &memory) != CCONV_ERROR_BUFFER) fail("a buffer that is too small was used");
+    collect(t, y, pattern, 0, 0, out);
 }
 
 static cconv_plan plan_of(const cconv_desc *d)
@@ -94,9 +100,11 @@ static int64_t rank_of(const test *t)
 {
     const cconv_desc *d = &t->d;
     const cconv_type finest = d->compute == CCONV_F32 ? CCONV_F32 : CCONV_F64;
-    const int rank = cconv_rank(d, w_image + t->w.first);
+    const cconv_buffer weights = held((char *)w_image, t->w.bytes, t->w.first), short_of_one = held((char *)w_image, t->w.bytes - 1, t->w.first);
+    const int rank = cconv_rank(d, &weights);
     const int one = d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] * d->kernel[1] > 1 && d->kernel[2] > 1;
     int64_t i;
+    if (cconv_rank(d, &short_of_one)) fail("a buffer that is too small was looked into");
     if (t->products != 1 || !one || d->algorithm != CCONV_SEPARABLE || rank > 0 || d->stride[2] > 8) return rank;
     for (i = 0; i < count_of(&t->w); i++)
         if (ws[i] != 0 && (t->exact || d->weight_type >= finest)) fail("a product is not found");

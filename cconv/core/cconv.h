@@ -1,29 +1,60 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * cconv: convolution (cross-correlation) in C11, without allocation, threads or mutable state.
+ * cconv: convolution (cross-correlation) in C11, without allocation, threads or mutable state.  This header is its manual.
  *
- *     cconv_desc desc = {.size = sizeof desc, ...};
+ *     cconv_desc desc;
  *     cconv_plan plan;
+ *     cconv_desc_init(&desc, CCONV_F32);                 one value, one tap, no border: change what is different
+ *     desc.input[1] = height, desc.input[2] = width;
+ *     desc.kernel[1] = desc.kernel[2] = 3;
+ *     desc.before[1] = desc.before[2] = desc.after[1] = desc.after[2] = 1;
+ *     cconv_desc_dense(&desc);                           strides of arrays in C order
  *     status = cconv_plan_init(&plan, &desc);            checks everything; no data is touched
  *     work = malloc(plan.workspace_bytes);               one for each thread
- *     status = cconv_run(&plan, 0, plan.tasks, input, weights, bias, output, work);
+ *     cconv_buffers b = {sizeof b};
+ *     b.input = cconv_memory(picture, bytes), b.weights = cconv_memory(kernel, sizeof kernel);
+ *     b.output = cconv_memory(result, bytes), b.workspace = cconv_memory(work, plan.workspace_bytes);
+ *     status = cconv_run(&plan, 0, plan.tasks, &b);      may be called again, with other data
  *
  * Weights that serve many calls are put in order once:
  *
  *     desc.weights = CCONV_WEIGHTS_PACKED;               before the plan is made
  *     packed = malloc(plan.packed_bytes);
- *     status = cconv_pack_weights(&plan, 0, plan.packs, weights, packed);
- *     status = cconv_run(&plan, 0, plan.tasks, input, packed, bias, output, work);
+ *     status = cconv_pack_weights(&plan, 0, plan.packs, &weights, &packed_buffer);
+ *     b.weights = packed_buffer;
  *
- * Any cut of [0, plan.tasks) and [0, plan.packs) into ranges gives the same bits, and ranges may run at once.
- * Arrays are (N, C, D, H, W) with any strides in bytes; elements are aligned and native.
- * Fewer spatial axes: lengths of 1 in front.  The output must not overlap the input.
+ * The contract:
+ *
+ * Arrays   (N, C, D, H, W) and weights (O, C/groups, KD, KH, KW); fewer spatial axes have lengths of 1 in front.  Any strides in
+ *          bytes, also 0 and less than 0, that are multiples of the element's size; elements are native and
+ *          aligned to their size.  All that is read or written lies within the buffers; where it would not, or where one is
+ *          NULL or not aligned, the status is CCONV_ERROR_BUFFER and nothing has been touched.
+ * Overlap  The output must not share elements with anything that is read, nor the workspace with anything.
+ * Memory   The caller's.  Nothing is allocated; the stack takes at most 64 KiB.  A plan is plain memory: it may be copied,
+ *          moved and forgotten, but not to another process's machine.  desc.isa is read by cconv_plan_init only.
+ * Threads  Every function may be called by any number of threads at once.  Any cut of [0, plan.tasks) and [0, plan.packs) into
+ *          ranges gives the same bits, and ranges may run at once if each has its own workspace.
+ * Values   NaN and infinity go where arithmetic takes them and nowhere else.  Results that are stored as integers are clipped and
+ *          rounded half to even; NaN is stored as 0.  The sums are those of the correlation: turn the kernel round for a convolution.
+ * Errors   A function that returns a status returns CCONV_OK, which is 0, or what was wrong; cconv_strerror puts it into words.
+ * Symbols  Compiled with -DCCONV_PREFIX=mylib_, or with that line below, every symbol has this in front, so that copies in one
+ *          program do not meet; the code that includes this header stays as it is.
+ * Versions CCONV_ABI changes when a struct or a function does.  Where another build may be at the other end, compare it with cconv_abi().
  */
 #ifndef CCONV_H
 #define CCONV_H
 
+/* #define CCONV_PREFIX mylib_ */
+
+#define CCONV_VERSION "0.1.0"
+#define CCONV_ABI 1
+
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef CCONV_PREFIX
+#include "names.h"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,7 +71,9 @@ typedef enum cconv_status {
     CCONV_ERROR_ALGORITHM,  /* the algorithm is unknown or cannot serve */
     CCONV_ERROR_ISA,        /* the instruction set is unknown or not there */
     CCONV_ERROR_ARGUMENT,   /* a pointer is NULL or a range is outside the tasks */
-    CCONV_ERROR_WEIGHTS     /* weights are not finite, and a border of zeros would be multiplied by them */
+    CCONV_ERROR_WEIGHTS,    /* weights are not finite, and a border of zeros would be multiplied by them */
+    CCONV_ERROR_STRIDE,     /* a stride is no multiple of the element's size, or reaches too far */
+    CCONV_ERROR_BUFFER      /* a buffer is missing, too small or not aligned */
 } cconv_status;
 
 typedef enum cconv_type {
@@ -117,38 +150,71 @@ typedef struct cconv_plan {
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c; edge, wide: fft.c too */
+    int64_t input_extent[2], weight_extent[2], output_extent[2];    /* bytes below element 0, and from it on */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
 } cconv_plan;
+
+/* Memory that the caller owns: `bytes` bytes from `data` on.  Element 0 of the array lies `first` bytes in, which is 0 where no
+ * stride is less than 0. */
+typedef struct cconv_buffer {
+    void *data;             /* what is only read may be const: see cconv_memory */
+    size_t bytes, first;
+} cconv_buffer;
+
+typedef struct cconv_buffers {
+    size_t size;                                /* sizeof(cconv_buffers) */
+    cconv_buffer input, weights, bias;          /* bias: out_channels values of the type of the sums; NULL: none */
+    cconv_buffer output, workspace;
+} cconv_buffers;
+
+/* A buffer that begins with element 0. */
+static inline cconv_buffer cconv_memory(const void *data, size_t bytes)
+{
+    cconv_buffer buffer;
+    buffer.data = (void *)(uintptr_t)data;
+    buffer.bytes = bytes;
+    buffer.first = 0;
+    return buffer;
+}
+
+/* One value under one tap: sums, arrays and results of this type, no border, no clip; strides are not set. */
+void cconv_desc_init(cconv_desc *desc, cconv_type type);
+
+/* Strides of arrays in C order without gaps, whose sizes and types are set. */
+cconv_status cconv_desc_dense(cconv_desc *desc);
+
+/* How many results an axis of n values has; less than 1: none, or a number is out of range. */
+int64_t cconv_output_length(int64_t n, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t after);
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc);
 
 /* How many products of a column and a row make up the only kernel of one channel, if there are few enough for CCONV_SEPARABLE;
  * else 0; CCONV_BOX_RANK where all of its weights are the same and CCONV_BOX is the fastest, CCONV_INTEGER_RANK where CCONV_INTEGER
- * can serve.  Looks at the descriptor and the weights, before the plan is made; a descriptor that no plan can be made for is not
- * looked into. */
+ * can serve: what to set desc->rank to.  Looks at the descriptor and the weights, before the plan is made; 0 for a descriptor
+ * that no plan can be made for, and for a buffer that does not hold the weights. */
 enum { CCONV_BOX_RANK = 1000, CCONV_INTEGER_RANK };
 
-int cconv_rank(const cconv_desc *desc, const void *weights);
+int cconv_rank(const cconv_desc *desc, const cconv_buffer *weights);
 
-/* Parts first to last - 1 of the weights (O, C/groups, KD, KH, KW), in the order in which they are used, in the type of
- * the sums. */
-cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed);
+/* Parts first to last - 1 of plan->packs of the weights in the order in which they are used, in the type of the sums. */
+cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffer *weights, const cconv_buffer *packed);
 
-/* Tasks first to last - 1.  bias: out_channels values of the type of the sums, or NULL.  After an error the
- * output of these tasks is not defined. */
-cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
-                       const void *bias, void *output, void *workspace);
+/* Tasks first to last - 1 of plan->tasks.  After an error the output of these tasks is not defined, but for CCONV_ERROR_ARGUMENT and
+ * CCONV_ERROR_BUFFER, after which it is what it was. */
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 /* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient
- * with respect to it, and the weights, which are the result, of the type of the sums.  What it says of results, of algorithms and
- * of packed weights is not looked at; no interleave.  Tasks first to last - 1.  CCONV_ERROR_WEIGHTS: a result is not finite, and so
- * might be others that should be. */
+ * with respect to it and is read, and the weights, which are the result, of the type of the sums.  What it says of results, of
+ * algorithms and of packed weights is not looked at; no interleave.  CCONV_ERROR_WEIGHTS: a result is not finite, and so might be
+ * others that should be. */
 cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc);
-cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *grad_output,
-                                       void *grad_weight, void *workspace);
+cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 const char *cconv_strerror(cconv_status status);
 const char *cconv_isa_name(const cconv_plan *plan);
+
+const char *cconv_version(void);
+int cconv_abi(void);
 
 /* The i-th instruction set of this build that this CPU has, best first; NULL after the last. */
 const char *cconv_isa_list(int i);

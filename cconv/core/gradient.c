@@ -335,16 +335,16 @@ static int run_task(const cconv_plan *plan, int64_t index, const char *input, co
     return store_sums(&p, weight);
 }
 
-cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *grad_output,
-                                       void *grad_weight, void *workspace)
+cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
 {
-    char *work = cconv_aligned(workspace);
+    const cconv_status status = cconv_check_run(plan, first, last, buffers, 1);
+    char *work;
     int64_t index;
-    if (!plan || !plan->gradient || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
-    if (first == last) return CCONV_OK;
-    if (!input || !grad_output || !grad_weight || !workspace) return CCONV_ERROR_ARGUMENT;
+    if (status != CCONV_OK || first == last) return status;
+    work = cconv_aligned(cconv_element(&buffers->workspace));
     if (!plan->read_in_place) cconv_tap_offsets(plan, (ptrdiff_t *)(void *)work);
     for (index = first; index < last; index++)
-        if (!run_task(plan, index, (const char *)input, (const char *)grad_output, (char *)grad_weight, work)) return CCONV_ERROR_WEIGHTS;
+        if (!run_task(plan, index, cconv_element(&buffers->input), cconv_element(&buffers->output), cconv_element(&buffers->weights), work))
+            return CCONV_ERROR_WEIGHTS;
     return CCONV_OK;
 }

@@ -338,6 +338,23 @@ CCONV_HIDDEN void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset);
 /* gradient.c: the rest of a plan. */
 CCONV_HIDDEN cconv_status cconv_gradient_lay_out(cconv_plan *plan);
 
+/* check.c: a plan's descriptor; the extents of its arrays; those of weights alone. */
+CCONV_HIDDEN cconv_status cconv_check(cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_measure_arrays(cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_weights_extent(const cconv_desc *desc, int64_t extent[2]);
+
+/* check.c: whether it is a plan for this kind of run; a buffer has so many bytes from element 0 on; or holds an array; whether a run may begin. */
+CCONV_HIDDEN int cconv_is_plan(const cconv_plan *plan, int gradient);
+CCONV_HIDDEN int cconv_has(const cconv_buffer *buffer, size_t bytes, size_t align);
+CCONV_HIDDEN int cconv_holds(const cconv_buffer *buffer, const int64_t extent[2], size_t align);
+CCONV_HIDDEN cconv_status cconv_check_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers, int gradient);
+
+CCONV_INLINE char *cconv_element(const cconv_buffer *buffer) { return buffer->data ? (char *)buffer->data + buffer->first : NULL; }
+
+/* plan.c: cconv_run, of what has been checked. */
+CCONV_HIDDEN cconv_status cconv_run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights,
+                                          const char *bias, char *output, char *workspace);
+
 /* plan.c: a plan for a part of a task: not to be shared by workers. */
 CCONV_HIDDEN cconv_status cconv_plan_part(cconv_plan *plan, const cconv_desc *desc);
 

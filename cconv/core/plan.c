@@ -1,51 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * From a descriptor to a plan: everything is checked, an algorithm chosen, the work laid out; then its tasks
+ * From a descriptor that check.c has found right to a plan: an algorithm is chosen, the work laid out; then its tasks
  * are run.  Planning is a pure function of the descriptor; nothing is read or written elsewhere.
  */
 #include "sizes.h"
 
-
-static cconv_status check(cconv_plan *plan)
-{
-    const cconv_desc *d = &plan->desc;
-    int64_t values = 1, taps = 1;
-    int a;
-    if (d->compute != CCONV_F32 && d->compute != CCONV_F64) return CCONV_ERROR_TYPE;
-    if ((unsigned)d->input_type >= CCONV_TYPES || (unsigned)d->weight_type >= CCONV_TYPES
-        || (unsigned)d->output_type >= CCONV_TYPES)
-        return CCONV_ERROR_TYPE;
-    if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
-    if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
-    if ((unsigned)d->algorithm >= CCONV_ALGORITHMS || (unsigned)d->weights > CCONV_WEIGHTS_EITHER) return CCONV_ERROR_ALGORITHM;
-    if (d->tile && d->tile != 2 && d->tile != 4 && (d->tile < 16 || d->tile > 1024 || d->tile & (d->tile - 1)))
-        return CCONV_ERROR_ALGORITHM;
-    if (d->rank < 0) return CCONV_ERROR_ALGORITHM;
-    if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1
-        || d->out_channels > LARGEST || d->interleave < 1 || !(d->low <= d->high))
-        return CCONV_ERROR_SIZE;
-    if (d->groups < 1 || d->in_channels % d->groups || d->out_channels % d->groups) return CCONV_ERROR_GROUPS;
-    for (a = 0; a < 3; a++) {
-        int64_t n = d->input[a], k = d->kernel[a], s = d->stride[a], dil = d->dilation[a], before = d->before[a],
-                after = d->after[a], reach;
-        if (n < 0 || k < 1 || s < 1 || dil < 1 || before < -LARGEST || after < -LARGEST || n > LARGEST || k > LARGEST
-            || s > LARGEST || dil > LARGEST || before > LARGEST || after > LARGEST)
-            return CCONV_ERROR_SIZE;
-        if (before > LARGEST - n || after > LARGEST - n - before) return CCONV_ERROR_SIZE;
-        if (n == 0 && (before || after) && d->border != CCONV_CONSTANT) return CCONV_ERROR_BORDER;
-        if (a == 2 && d->interleave > 1
-            && (s != 1 || n % d->interleave || dil % d->interleave || before % d->interleave || after % d->interleave))
-            return CCONV_ERROR_SIZE;
-        reach = times(dil, k - 1);
-        if (reach >= n + before + after) return CCONV_ERROR_EMPTY;
-        plan->output[a] = (n + before + after - reach - 1) / s + 1;
-        values = times(values, plan->output[a]);
-        taps = times(taps, k);
-    }
-    values = times(times(values, d->out_channels), most(d->batch, 1));
-    taps = times(times(taps, d->in_channels / d->groups), d->out_channels);
-    return values > MEMORY || taps > MEMORY ? CCONV_ERROR_SIZE : CCONV_OK;
-}
 
 /* rows: each loaded vector serves several rows of one output channel; taps: several output channels.
  * What was measured: a kernel of one row has no use for `rows` but in being short, and more than a
@@ -87,20 +46,6 @@ static const way *way_of(const cconv_plan *plan)
     return plan->deep ? &deep : ways[plan->algorithm];
 }
 
-/* The strides of weight axes of length 1 say nothing: as if the axis were there. */
-static void tidy_strides(cconv_desc *d, int64_t channels)
-{
-    const int64_t length[5] = {2, channels, d->kernel[0], d->kernel[1], d->kernel[2]};
-    int64_t inner = (int64_t)cconv_type_size(d->weight_type);
-    int a = 4;
-    while (a > 0 && length[a] == 1) a--;
-    if (a > 0) inner = d->weight_stride[a];
-    for (a = 4; a > 0; a--) {
-        if (length[a] == 1) d->weight_stride[a] = inner;
-        inner = (int64_t)((uint64_t)d->weight_stride[a] * (uint64_t)length[a]);       /* of nonsense, nonsense */
-    }
-}
-
 /* A plan but for its layout. */
 static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
 {
@@ -111,13 +56,14 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
     if (desc->compute != CCONV_F32 && desc->compute != CCONV_F64) return CCONV_ERROR_TYPE;
     plan->kernels = cconv_choose_kernels(desc->isa);
     if (!plan->kernels) return CCONV_ERROR_ISA;
-    status = check(plan);
+    status = cconv_check(plan);
     if (status != CCONV_OK) return status;
     plan->outputs = desc->out_channels / desc->groups;
     plan->channels = desc->in_channels / desc->groups;
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];
     plan->taps = plan->channels * plan->kernel;
-    tidy_strides(&plan->desc, plan->channels);
+    status = cconv_measure_arrays(plan);
+    if (status != CCONV_OK) return status;
     plan->plane_type = desc->compute;
     return CCONV_OK;
 }
@@ -172,8 +118,8 @@ int cconv_run_part(const cconv_plan *plan, const cconv_task *task, const char *i
     const cconv_desc desc = cconv_part_desc(plan, task);
     cconv_plan part;
     return cconv_plan_part(&part, &desc) == CCONV_OK
-           && cconv_run(&part, 0, part.tasks, input + task->n * desc.input_stride[0], weights, bias,
-                        output + cconv_output_at(plan, task), work) == CCONV_OK;
+           && cconv_run_tasks(&part, 0, part.tasks, input + task->n * desc.input_stride[0], weights, bias,
+                              output + cconv_output_at(plan, task), work) == CCONV_OK;
 }
 
 cconv_status cconv_part_workspace(cconv_plan *plan)
@@ -194,12 +140,16 @@ cconv_status cconv_part_workspace(cconv_plan *plan)
     return CCONV_OK;
 }
 
-cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const void *weights, void *packed)
+cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffer *weights, const cconv_buffer *packed)
 {
     int64_t index;
     int finite = 1;
-    if (!plan || first < 0 || last < first || last > plan->packs || !weights || !packed) return CCONV_ERROR_ARGUMENT;
-    for (index = first; index < last; index++) finite &= way_of(plan)->pack(plan, index, (const char *)weights, cconv_aligned(packed));
+    if (!cconv_is_plan(plan, 0) || !weights || !packed || first < 0 || last < first || last > plan->packs) return CCONV_ERROR_ARGUMENT;
+    if (first == last) return CCONV_OK;
+    if (!cconv_holds(weights, plan->weight_extent, cconv_type_size(plan->desc.weight_type)) || !cconv_has(packed, plan->packed_bytes, 1))
+        return CCONV_ERROR_BUFFER;
+    for (index = first; index < last; index++)
+        finite &= way_of(plan)->pack(plan, index, cconv_element(weights), cconv_aligned(cconv_element(packed)));
     return finite ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
@@ -232,23 +182,30 @@ cconv_task cconv_task_at(const cconv_plan *plan, int64_t index)
     return task;
 }
 
-cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const void *input, const void *weights,
-                       const void *bias, void *output, void *workspace)
+cconv_status cconv_run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
+                             char *output, char *workspace)
 {
-    const char *from = plan && plan->prepacked ? cconv_aligned(weights) : (const char *)weights;
+    const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
     char *work = cconv_aligned(workspace);
     int64_t index;
-    if (!plan || plan->gradient || first < 0 || last < first || last > plan->tasks) return CCONV_ERROR_ARGUMENT;
-    if (first == last) return CCONV_OK;
-    if (!input || !weights || !output || !workspace) return CCONV_ERROR_ARGUMENT;
     if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
     for (index = first; index < last; index++)
-        if (!way_of(plan)->run(plan, index, (const char *)input, from, (const char *)bias, work, (char *)output))
-            return CCONV_ERROR_WEIGHTS;
+        if (!way_of(plan)->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
     return CCONV_OK;
 }
 
-const char *cconv_isa_name(const cconv_plan *plan) { return plan->kernels->name; }
+cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
+{
+    const cconv_status status = cconv_check_run(plan, first, last, buffers, 0);
+    if (status != CCONV_OK || first == last) return status;
+    return cconv_run_tasks(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->weights),
+                           buffers->bias.data ? cconv_element(&buffers->bias) : NULL, cconv_element(&buffers->output),
+                           cconv_element(&buffers->workspace));
+}
+
+const char *cconv_isa_name(const cconv_plan *plan) { return plan && plan->kernels ? plan->kernels->name : ""; }
+const char *cconv_version(void) { return CCONV_VERSION; }
+int cconv_abi(void) { return CCONV_ABI; }
 
 const char *cconv_strerror(cconv_status status)
 {
@@ -263,6 +220,8 @@ const char *cconv_strerror(cconv_status status)
     case CCONV_ERROR_ALGORITHM: return "the algorithm is unknown or cannot serve";
     case CCONV_ERROR_ISA: return "the instruction set is unknown or not supported here";
     case CCONV_ERROR_ARGUMENT: return "a pointer is NULL or a range is outside the tasks";
+    case CCONV_ERROR_STRIDE: return "a stride is no multiple of its element's size, or reaches too far";
+    case CCONV_ERROR_BUFFER: return "a buffer is missing, too small or not aligned";
     case CCONV_ERROR_WEIGHTS: return "weights are not finite and must not be multiplied by a border of zeros";
     }
     return "unknown status";

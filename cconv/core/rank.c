@@ -216,15 +216,20 @@ static int products_below(const cconv_desc *desc, const char *weights, double li
     return desc->algorithm != CCONV_BOX && cconv_factor(desc, weights, most_products, &p) ? p.rank : 0;
 }
 
-int cconv_rank(const cconv_desc *desc, const void *weights)
+int cconv_rank(const cconv_desc *desc, const cconv_buffer *buffer)
 {
     const int any = desc && desc->algorithm < CCONV_ROWS;
+    const char *weights;
+    int64_t extent[2];
     int integers, products = 0;
     double limit;
-    if (!desc || !weights) return 0;
-    integers = (any || desc->algorithm == CCONV_INTEGER) && fits_integers(desc, (const char *)weights);
+    if (!desc || !buffer || desc->size != sizeof *desc || cconv_weights_extent(desc, extent) != CCONV_OK
+        || !cconv_holds(buffer, extent, cconv_type_size(desc->weight_type)))
+        return 0;
+    weights = cconv_element(buffer);
+    integers = (any || desc->algorithm == CCONV_INTEGER) && fits_integers(desc, weights);
     limit = integers ? cconv_integer_cost(desc) : cconv_direct_cost((double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2]);
     if ((any || desc->algorithm == CCONV_SEPARABLE || desc->algorithm == CCONV_BOX) && cconv_fits_products(desc))
-        products = products_below(desc, (const char *)weights, limit);
+        products = products_below(desc, weights, limit);
     return products || !integers ? products : CCONV_INTEGER_RANK;
 }

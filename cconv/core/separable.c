@@ -143,12 +143,12 @@ int cconv_separable_run(const cconv_plan *plan, int64_t index, const char *input
     task.out_first = task.group = 0;
     output += cconv_output_at(plan, &task);
     if (part_of(plan, &task, COLUMNS, &part) != CCONV_OK
-        || cconv_run(&part, 0, part.tasks, input, weights + columns_at(plan) * size, NULL, work, work + plan->sums_at) != CCONV_OK)
+        || cconv_run_tasks(&part, 0, part.tasks, input, weights + columns_at(plan) * size, NULL, work, work + plan->sums_at) != CCONV_OK)
         return 0;
     for (r = 0; r < d->rank; r++)
         for (row = 0; row < task.size[1] && finite; row++)
             finite = kernels->within(work + (r * plan->plane + row * plan->row_pitch) * size, part.output[2], INFINITY);
     if (part_of(plan, &task, finite ? ROWS : WHOLE_KERNEL, &part) != CCONV_OK) return 0;
-    return cconv_run(&part, 0, part.tasks, finite ? work : input, finite ? weights + rows_at(plan) * size : weights, bias, output,
+    return cconv_run_tasks(&part, 0, part.tasks, finite ? work : input, finite ? weights + rows_at(plan) * size : weights, bias, output,
                      work + plan->sums_at) == CCONV_OK;
 }

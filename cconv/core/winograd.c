@@ -222,7 +222,7 @@ static int run_locally(const tile_band *b, const char *weights, const char *bias
             row.out_first = cconv_tile_first(plan, tile);
             if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], cconv_tile_count(plan, tile), &local) != CCONV_OK
                 || local.workspace_bytes > plan->workspace_bytes
-                || cconv_run(&local, 0, local.tasks, b->input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
+                || cconv_run_tasks(&local, 0, local.tasks, b->input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
                              b->output + cconv_output_at(plan, &row), work) != CCONV_OK)
                 return 0;
         }
