@@ -24,7 +24,7 @@ else:
 # Names that nobody looks up are a tenth of the module; the core needs the mathematics of C where that is a library of its own.
 strip = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 libraries = [] if sys.platform == "win32" else ["m"]
-core = sorted(glob("cconv/core/*.c"))
+core = sorted(set(glob("cconv/core/*.c")) - {os.path.join("cconv", "core", "cconv.c")})   # that one is all of them
 headers = sorted(glob("cconv/core/*.h"))
 macros = [("CCONV_CHECKED", "1")] if checked else []
 

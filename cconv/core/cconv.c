@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The whole core as one translation unit, for projects that would rather compile one file: this one, and none of the others.
+ */
+#include "box.c"
+#include "check.c"
+#include "deep.c"
+#include "dispatch.c"
+#include "fft.c"
+#include "gradient.c"
+#include "integer.c"
+#include "isa_avx2.c"
+#include "isa_avx512.c"
+#include "isa_generic.c"
+#include "isa_neon.c"
+#include "layout.c"
+#include "load.c"
+#include "plan.c"
+#include "rank.c"
+#include "rows.c"
+#include "separable.c"
+#include "store.c"
+#include "taps.c"
+#include "weights.c"
+#include "winograd.c"
+#include "winograd_layout.c"
