@@ -25,7 +25,7 @@ else:
 strip = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 libraries = [] if sys.platform == "win32" else ["m"]
 core = sorted(set(glob("cconv/core/*.c")) - {os.path.join("cconv", "core", "cconv.c")})   # that one is all of them
-headers = sorted(glob("cconv/core/*.h"))
+headers = sorted([*glob("cconv/core/*.h"), *glob("cconv/*.h"), *glob("cconv/*.pxd")])
 macros = [("CCONV_CHECKED", "1")] if checked else []
 
 setup(

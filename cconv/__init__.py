@@ -15,6 +15,7 @@ except ImportError:
 
 from . import kernels as kernels
 from .conv import Conv
+from .embed import get_include, get_sources
 from .explain import explain
 from .geometry import output_shape
 from .gradients import conv_bias, conv_input, conv_weight
@@ -28,6 +29,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Conv", "conv1d", "conv2d", "conv3d", "conv_bias", "conv_input", "conv_transpose1d", "conv_transpose2d",
-    "conv_transpose3d", "conv_weight", "convolve", "correlate", "explain", "get_workers", "kernels", "output_shape",
-    "pad", "read_picture", "sample_picture", "set_workers", "write_picture",
+    "conv_transpose3d", "conv_weight", "convolve", "correlate", "explain", "get_include", "get_sources", "get_workers",
+    "kernels", "output_shape", "pad", "read_picture", "sample_picture", "set_workers", "write_picture",
 ]

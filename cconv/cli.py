@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import __version__, engine, geometry, images, kernels, loop, photo, workers
+from . import __version__, embed, engine, geometry, images, kernels, loop, photo, workers
 from .explain import explain
 from .options import Usage, add_kernel, convolution, join_negative, parse_kernel
 
@@ -98,6 +98,17 @@ def _parser() -> Parser:
     listing = commands.add_parser("kernels", help="list the named kernels with their numbers")
     listing.add_argument("names", nargs="*", metavar="NAME[:SIZE[,PARAM]]")
     listing.set_defaults(run=_kernels)
+
+    vendor = commands.add_parser(
+        "vendor", help="copy cconv's C core, or all of cconv, into another project",
+        epilog="example: cconv vendor src/cconv --prefix mylib_ (see docs/embedding.md)",
+    )
+    vendor.add_argument("dest", metavar="DEST", help="a folder of its own")
+    vendor.add_argument("--prefix", default="", metavar="mylib_", help="goes in front of every C symbol, so that copies do not meet")
+    vendor.add_argument("--python-package", default="", metavar="NAME", help="copy the whole package as DEST/NAME, to be imported privately")
+    vendor.add_argument("--check", action="store_true", help="write nothing; say whether the copy is intact and current")
+    vendor.add_argument("--force", action="store_true", help="overwrite a copy that was changed, or write beside other files")
+    vendor.set_defaults(run=_vendor)
 
     info = commands.add_parser("info", help="version, CPU, compiler, workers")
     info.set_defaults(run=_info)
@@ -281,6 +292,19 @@ def _kernels(args: argparse.Namespace) -> None:
         words = [[f"{v:.4g}" for v in row + 0.0] for row in kernel]
         width = max(len(word) for row in words for word in row)
         print("\n".join("      " + " ".join(word.rjust(width) for word in row) for row in words) + "\n")
+
+
+def _vendor(args: argparse.Namespace) -> int:
+    if args.check:
+        copy, changed, current = embed.check(Path(args.dest, args.python_package))
+        what = f"{args.dest}: cconv {copy.version}" + (f", prefix {copy.prefix}" if copy.prefix else "")
+        print("\n".join([f"{what}, {'changed' if changed else 'intact'}, {'current' if current else f'not what cconv {__version__} would copy'}",
+                         *(f"  {line}" for line in changed)]))
+        return 0 if current and not changed else 1
+    lines = embed.vendor(args.dest, args.prefix, args.python_package, args.force)
+    print(f"cconv {__version__} is in {Path(args.dest, args.python_package)}; {embed.RECORD} there says what was copied.  In setup.py:\n")
+    print("\n".join(f"    {line}" for line in lines))
+    return 0
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ BORDERS: dict[str, int]
 WANTED: dict[str, str]
 TYPES: Mapping[np.dtype, int]
 STORED: frozenset[np.dtype]
+_C_API: object
 SPARE: int
 SPARE_BYTES: int
 PACKED_BYTES: int

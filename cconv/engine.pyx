@@ -7,6 +7,7 @@ cimport cython
 from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release,
                              PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport getenv
@@ -18,66 +19,28 @@ from .loop import BORDERS      # numbered as in cconv.h
 
 
 cdef extern from "core/cconv.h":
-    ctypedef enum cconv_status:
-        CCONV_OK
-        CCONV_ERROR_ALGORITHM
-        CCONV_ERROR_ISA
-        CCONV_ERROR_WEIGHTS
+    cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *) noexcept nogil
+    cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const cconv_buffer *, const cconv_buffer *) noexcept nogil
+    cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
+    cconv_status cconv_plan_weight_gradient(cconv_plan *, const cconv_desc *) noexcept nogil
+    cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
+    void cconv_desc_init(cconv_desc *, cconv_type) noexcept nogil
+    cconv_status cconv_desc_dense(cconv_desc *) noexcept nogil
+    int64_t cconv_output_length(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+    int cconv_rank(const cconv_desc *, const cconv_buffer *) noexcept nogil
+    const char *cconv_strerror(cconv_status) noexcept nogil
+    const char *cconv_isa_name(const cconv_plan *) noexcept nogil
+    const char *cconv_isa_list(int) noexcept nogil
+    int cconv_abi() noexcept nogil
 
-    ctypedef struct cconv_desc:
-        size_t size
-        int compute, input_type, weight_type, output_type
-        int64_t batch, in_channels, out_channels, groups
-        int64_t input[3]
-        int64_t kernel[3]
-        int64_t stride[3]
-        int64_t dilation[3]
-        int64_t before[3]
-        int64_t after[3]
-        int64_t interleave
-        int border
-        double border_value
-        int64_t input_stride[5]
-        int64_t weight_stride[5]
-        int64_t output_stride[5]
-        double divisor, low, high
-        int algorithm
-        int weights
-        int exact
-        int64_t tile, rank
-        const char *isa
-
-    ctypedef struct cconv_plan:
-        cconv_desc desc
-        int algorithm
-        int64_t output[3]
-        int64_t band[3]
-        int64_t bands[3]
-        int64_t tasks, packs
-        int prepacked, form, must_be_finite, deep, gradient
-        int apart[3]
-        int64_t cycle[3]
-        int64_t edge, wide, channel_block, tiles, tile, larger_tiles
-        size_t packed_bytes, workspace_bytes
-        double overhead
-
-    ctypedef struct cconv_buffer:
-        void *data
-        size_t bytes, first
-
-    ctypedef struct cconv_buffers:
-        size_t size
-        cconv_buffer input, weights, bias, output, workspace
-
-    cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const cconv_buffer *, const cconv_buffer *) nogil
-    cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
-    cconv_status cconv_plan_weight_gradient(cconv_plan *, const cconv_desc *)
-    cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
-    int cconv_rank(const cconv_desc *, const cconv_buffer *)
-    const char *cconv_strerror(cconv_status)
-    const char *cconv_isa_name(const cconv_plan *)
-    const char *cconv_isa_list(int)
+cdef extern from *:
+    """
+    #define CCONV_NO_IMPORT
+    #include "cconv_api.h"
+    """
+    ctypedef struct cconv_api:
+        pass
+    const cconv_api CCONV_API_OF_THIS_BUILD
 
 
 # In the order of cconv.h.
@@ -250,8 +213,8 @@ cdef class Plan:
         cdef int i
         memset(&desc, 0, sizeof(desc))
         desc.size = sizeof(desc)
-        desc.compute, desc.input_type = TYPES[compute], TYPES[x.dtype]
-        desc.weight_type, desc.output_type = TYPES[w.dtype], TYPES[y.dtype]
+        desc.compute, desc.input_type = <cconv_type><int>TYPES[compute], <cconv_type><int>TYPES[x.dtype]
+        desc.weight_type, desc.output_type = <cconv_type><int>TYPES[w.dtype], <cconv_type><int>TYPES[y.dtype]
         desc.batch, desc.in_channels = x.shape[0], x.shape[1]
         desc.out_channels, desc.groups = w.shape[0], groups
         if x.ndim != 5 or w.ndim != 5 or y.ndim != 5 or x.shape[1] != w.shape[1] * groups:
@@ -264,9 +227,9 @@ cdef class Plan:
             desc.input_stride[i], desc.weight_stride[i] = x.strides[i], w.strides[i]
             desc.output_stride[i] = y.strides[i]
         desc.interleave = interleave
-        desc.border, desc.border_value = BORDERS[border], value
+        desc.border, desc.border_value = <cconv_border><int>BORDERS[border], value
         desc.divisor, desc.low, desc.high = divisor, low, high
-        desc.algorithm, desc.weights = CHOICES[algorithm], WEIGHTS[weights]
+        desc.algorithm, desc.weights = <cconv_algorithm><int>CHOICES[algorithm], <cconv_weights><int>WEIGHTS[weights]
         desc.tile, desc.exact = tile, exact
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
@@ -498,3 +461,44 @@ cdef check(cconv_status status):
         raise NotFinite(cconv_strerror(status).decode())
     if status != CCONV_OK:
         raise ValueError(cconv_strerror(status).decode())
+
+
+# The same functions for others: through `cimport` (engine.pxd), and through a capsule for C (cconv_api.h).
+
+cdef int abi() noexcept nogil:
+    return cconv_abi()
+
+cdef const char *strerror(cconv_status status) noexcept nogil:
+    return cconv_strerror(status)
+
+cdef void desc_init(cconv_desc *desc, cconv_type kind) noexcept nogil:
+    cconv_desc_init(desc, kind)
+
+cdef cconv_status desc_dense(cconv_desc *desc) noexcept nogil:
+    return cconv_desc_dense(desc)
+
+cdef int64_t output_length(int64_t n, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t after) noexcept nogil:
+    return cconv_output_length(n, kernel, stride, dilation, before, after)
+
+cdef cconv_status plan_init(cconv_plan *plan, const cconv_desc *desc) noexcept nogil:
+    return cconv_plan_init(plan, desc)
+
+cdef int rank(const cconv_desc *desc, const cconv_buffer *weights) noexcept nogil:
+    return cconv_rank(desc, weights)
+
+cdef cconv_status pack_weights(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffer *weights,
+                               const cconv_buffer *packed) noexcept nogil:
+    return cconv_pack_weights(plan, first, last, weights, packed)
+
+cdef cconv_status run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
+    return cconv_run(plan, first, last, buffers)
+
+cdef cconv_status plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc) noexcept nogil:
+    return cconv_plan_weight_gradient(plan, desc)
+
+cdef cconv_status run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
+    return cconv_run_weight_gradient(plan, first, last, buffers)
+
+
+cdef bytes capsule_name = (__name__ + "._C_API").encode()       # lives as long as the capsule
+_C_API = PyCapsule_New(<void *>&CCONV_API_OF_THIS_BUILD, capsule_name, NULL)

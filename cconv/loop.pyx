@@ -18,6 +18,8 @@ result stays below 16 eps * sum |w||x|, however many taps there are.
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.buffer cimport PyBUF_WRITE
 from libc.stdint cimport int64_t
 
 import numpy as np
@@ -305,3 +307,66 @@ cdef inline void carry(number *total, number *rest, number *part, Py_ssize_t cou
         rest[j] += (total[j] - (grown - came)) + (part[j] - came)
         total[j] = grown
         part[j] = 0
+
+
+# The same for other Cython code (loop.pxd), over plain memory.
+
+cdef array_at(const void *start, tuple shape, dtype):
+    """Memory in C order as an array."""
+    size = 1
+    for n in shape:
+        if n < 0:
+            raise ValueError(f"a shape is {shape}; want sizes of at least 0")
+        size *= n
+    if size > 2**56:
+        raise OverflowError(f"an array of shape {shape} is too large to be addressed")
+    if size == 0:
+        return np.empty(shape, dtype)
+    if start == NULL:
+        raise ValueError(f"an array of shape {shape} is NULL")
+    return np.frombuffer(PyMemoryView_FromMemory(<char *>start, size * dtype.itemsize, PyBUF_WRITE), dtype).reshape(shape)
+
+
+cdef int correlate_at(const void *x, const int64_t *x_shape, const void *w, const int64_t *w_shape, const void *bias, void *y,
+                      const int64_t *stride, const int64_t *dilation, const int64_t *before, const int64_t *after, int64_t groups,
+                      int border, value, dtype) except -1:
+    cdef int a
+    words = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if not 0 <= border < 5:
+        raise ValueError(f"border is {border}; want 0 to 4: {', '.join(words)}")
+    sizes = []
+    for a in range(3):
+        if min(stride[a], dilation[a], w_shape[2 + a]) < 1:
+            raise ValueError(f"axis {a}: stride {stride[a]}, dilation {dilation[a]} and kernel {w_shape[2 + a]}; want at least 1")
+        padded, reach = <object>x_shape[2 + a] + before[a] + after[a], <object>dilation[a] * (w_shape[2 + a] - 1)
+        if reach >= padded:
+            raise ValueError(f"axis {a}: nothing is left of {padded} values under {w_shape[2 + a]} taps {dilation[a]} apart")
+        sizes.append((padded - reach - 1) // stride[a] + 1)
+    images = array_at(x, (x_shape[0], x_shape[1], x_shape[2], x_shape[3], x_shape[4]), dtype)
+    kernels = array_at(w, (w_shape[0], w_shape[1], w_shape[2], w_shape[3], w_shape[4]), dtype)
+    start = np.zeros(w_shape[0], dtype) if bias == NULL else array_at(bias, (w_shape[0],), dtype)
+    result = array_at(y, (x_shape[0], w_shape[0], *sizes), dtype)
+    correlate(images, kernels, start, result, (stride[0], stride[1], stride[2]), ((before[0], after[0]), (before[1], after[1]), (before[2], after[2])),
+              (dilation[0], dilation[1], dilation[2]), groups, words[border], value)
+    return 0
+
+
+cdef int correlate_f32(const float *x, const int64_t x_shape[5], const float *w, const int64_t w_shape[5], const float *bias, float *y,
+                       const int64_t stride[3], const int64_t dilation[3], const int64_t before[3], const int64_t after[3],
+                       int64_t groups, int border, double value) except -1 nogil:
+    with gil:
+        return correlate_at(x, x_shape, w, w_shape, bias, y, stride, dilation, before, after, groups, border, value, np.dtype(np.float32))
+
+
+cdef int correlate_f64(const double *x, const int64_t x_shape[5], const double *w, const int64_t w_shape[5], const double *bias, double *y,
+                       const int64_t stride[3], const int64_t dilation[3], const int64_t before[3], const int64_t after[3],
+                       int64_t groups, int border, double value) except -1 nogil:
+    with gil:
+        return correlate_at(x, x_shape, w, w_shape, bias, y, stride, dilation, before, after, groups, border, value, np.dtype(np.float64))
+
+
+cdef int correlate_i64(const int64_t *x, const int64_t x_shape[5], const int64_t *w, const int64_t w_shape[5], const int64_t *bias, int64_t *y,
+                       const int64_t stride[3], const int64_t dilation[3], const int64_t before[3], const int64_t after[3],
+                       int64_t groups, int border, int64_t value) except -1 nogil:
+    with gil:
+        return correlate_at(x, x_shape, w, w_shape, bias, y, stride, dilation, before, after, groups, border, value, np.dtype(np.int64))
