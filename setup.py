@@ -13,13 +13,12 @@ from setuptools import Extension, setup
 checked = os.environ.get("CCONV_CHECKED", "0") not in ("", "0")
 
 if sys.platform == "win32":
-    flags = loop_flags = ["/O2"]
+    flags = ["/O2"]
 else:
-    # -O2: -O3 makes the modules a third larger and nothing faster (measured; core/isa_*.c ask for the vectoriser themselves);
+    # -O2: -O3 makes the modules a third larger and nothing faster (measured; loop.pyx and core/isa_*.c ask for the vectoriser themselves);
     # no contraction, so that every CPU rounds alike; -g0 undoes Python's own -g, which makes the module five times as large; no
     # C++ exception passes through it, so the tables for that, another twentieth, are left out.
     flags = ["-O2", "-g0", "-ffp-contract=off", "-fvisibility=hidden", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
-    loop_flags = ["-O3", *flags[1:]]     # which vectorises the inner line
 
 # Names that nobody looks up are a tenth of the module; the core needs the mathematics of C where that is a library of its own.
 strip = ["-Wl,--strip-all"] if sys.platform == "linux" else []
@@ -34,7 +33,7 @@ setup(
             Extension(
                 "cconv.loop",
                 ["cconv/loop.pyx"],
-                extra_compile_args=loop_flags,
+                extra_compile_args=flags,
                 extra_link_args=strip,
                 define_macros=macros,
             ),

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import __version__, embed, engine, geometry, images, kernels, loop, photo, workers
+from . import __version__, engine, geometry, images, kernels, loop, photo, workers
 from .explain import explain
 from .options import Usage, add_kernel, convolution, join_negative, parse_kernel
 
@@ -295,14 +295,16 @@ def _kernels(args: argparse.Namespace) -> None:
 
 
 def _vendor(args: argparse.Namespace) -> int:
+    from . import vendor
+
     if args.check:
-        copy, changed, current = embed.check(Path(args.dest, args.python_package))
+        copy, changed, current = vendor.check(Path(args.dest, args.python_package))
         what = f"{args.dest}: cconv {copy.version}" + (f", prefix {copy.prefix}" if copy.prefix else "")
         print("\n".join([f"{what}, {'changed' if changed else 'intact'}, {'current' if current else f'not what cconv {__version__} would copy'}",
                          *(f"  {line}" for line in changed)]))
         return 0 if current and not changed else 1
-    lines = embed.vendor(args.dest, args.prefix, args.python_package, args.force)
-    print(f"cconv {__version__} is in {Path(args.dest, args.python_package)}; {embed.RECORD} there says what was copied.  In setup.py:\n")
+    lines = vendor.vendor(args.dest, args.prefix, args.python_package, args.force)
+    print(f"cconv {__version__} is in {Path(args.dest, args.python_package)}; {vendor.RECORD} there says what was copied.  In setup.py:\n")
     print("\n".join(f"    {line}" for line in lines))
     return 0
 

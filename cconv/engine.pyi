@@ -8,6 +8,7 @@ WANTED: dict[str, str]
 TYPES: Mapping[np.dtype, int]
 STORED: frozenset[np.dtype]
 _C_API: object
+__pyx_capi__: dict[str, object]
 SPARE: int
 SPARE_BYTES: int
 PACKED_BYTES: int
@@ -47,6 +48,7 @@ class Plan:
         weights: str = "either",
         tile: int = 0,
         exact: bool = False,
+        gradient: bool = False,
     ) -> None: ...
     def pack(self, w: np.ndarray) -> np.ndarray: ...
     def room(self) -> np.ndarray: ...
@@ -81,5 +83,7 @@ class Plan:
     def workspace_bytes(self) -> int: ...
     @property
     def packed_bytes(self) -> int: ...
+    @property
+    def overhead(self) -> float: ...
     @property
     def band(self) -> tuple[int, int]: ...

@@ -282,7 +282,8 @@ def _along_positions(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray
 def _overhead_along_channels(call: _Call, grad: np.ndarray) -> float:
     """What the other way takes for each of its multiplications: vectors that are not full, and loads that few outputs share (measured)."""
     outputs, channels, vector = len(grad) // call.groups, grad.shape[1], 64 // call.dtype.itemsize
-    return (1.1 + 6.6 / outputs) * -(-channels // vector) * vector / channels
+    overhead: float = (1.1 + 6.6 / outputs) * -(-channels // vector) * vector / channels
+    return overhead
 
 
 def _along_channels(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:

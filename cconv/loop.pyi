@@ -7,6 +7,7 @@ BORDERS: dict[str, int]
 CONSTANTS: frozenset[str]
 COMPILER: str
 CHECKED: bool
+__pyx_capi__: dict[str, object]
 
 def border_map(n: int, before: int, after: int, mode: str) -> NDArray[np.intp]: ...
 def correlate(

@@ -336,4 +336,4 @@ def sample_picture() -> np.ndarray:
     >>> cconv.sample_picture().shape
     (459, 612, 3)
     """
-    return read_picture(os.path.join(os.path.dirname(__file__), "sample.png"))
+    return read_picture(os.path.join(os.path.dirname(__file__), "sample.jpg"))

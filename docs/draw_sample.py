@@ -1,6 +1,6 @@
 """Draw cconv's sample picture: a flower with sharp edges, smooth gradients and fine texture.
 
-    python docs/draw_sample.py [OUT]        by default ../cconv/sample.png
+    python docs/draw_sample.py [OUT]        by default ../cconv/sample.jpg
 
 Needs NumPy and Pillow.  Everything is computed here from formulas and one seed, so the picture
 carries nobody's rights.  It is drawn SCALE times larger and averaged down.
@@ -316,9 +316,9 @@ def draw(seed_number: int = 2023) -> Image.Image:
 
 
 def main() -> None:
-    default = Path(__file__).resolve().parent.parent / "cconv" / "sample.png"
+    default = Path(__file__).resolve().parent.parent / "cconv" / "sample.jpg"
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    draw().save(out, optimize=True)
+    draw().save(out, quality=92, subsampling=0, progressive=True, optimize=True)
     print(f"{out}: {out.stat().st_size} bytes")
 
 
