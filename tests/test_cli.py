@@ -346,6 +346,6 @@ def test_info_names_the_machine():
 
 def test_help_names_every_command_and_nothing_crashes_without_one():
     printed = run("--help")
-    for command in ("demo", "filter", "gallery", "animate", "explain", "kernels", "info"):
+    for command in ("demo", "filter", "gallery", "animate", "explain", "kernels", "vendor", "info"):
         assert command in printed and "usage" in run(command, "--help")
     run(code=2)

@@ -39,7 +39,8 @@ static int64_t plane_of(int64_t values) { return up(values, 32) + 16; }
 static int lies(const cconv_plan *plan, cconv_type type, const int64_t *stride)
 {
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    return type == plan->desc.compute && stride[4] == size && stride[3] == size * plan->output[2] && stride[1] % size == 0 && stride[1] % SAME_SET;
+    return type == plan->desc.compute && stride[4] == size && stride[3] == size * plan->output[2] && stride[1] % size == 0
+           && stride[1] % SAME_SET != 0;
 }
 
 /* What a tile takes for each of its multiplications, about: those of gaps, of lines that are not whole, and folding, which takes as long
@@ -51,42 +52,47 @@ static double overhead(const cconv_plan *plan)
     return ((double)lines + 7) * (double)line / (double)(plan->together * values);
 }
 
-cconv_status cconv_gradient_lay_out(cconv_plan *plan)
+/* Bands of positions, and how many samples share one. */
+static cconv_status lay_out_bands(cconv_plan *plan)
 {
-    const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), shrunk = size / 4;
-    const int64_t held = HELD / shrunk, kernel = plan->kernel;
-    int64_t rows, slices, at, work;
-    if (d->interleave != 1) return CCONV_ERROR_ALGORITHM;
+    const int64_t positions = POSITIONS * 4 / (int64_t)cconv_type_size(plan->desc.compute);
+    int64_t slices;
     cconv_lay_out_phases(plan);
+    slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
     plan->band[0] = 1;
-    plan->band[2] = parts(plan->output[2], parts(plan->output[2], POSITIONS / shrunk));
+    plan->band[2] = parts(plan->output[2], parts(plan->output[2], positions));
     plan->row_pitch = plan->band[2] + plan->reach[2];
-    rows = most(1, least(plan->output[1], POSITIONS / shrunk / plan->row_pitch));
-    plan->band[1] = parts(plan->output[1], parts(plan->output[1], rows));
+    plan->band[1] = most(1, least(plan->output[1], positions / plan->row_pitch));
+    plan->band[1] = parts(plan->output[1], parts(plan->output[1], plan->band[1]));
     plan->bands[0] = plan->output[0];
     plan->bands[1] = parts(plan->output[1], plan->band[1]);
     plan->bands[2] = parts(plan->output[2], plan->band[2]);
-    slices = times(times(plan->phases[0], plan->phases[1]), plan->phases[2]);
     plan->plane = times(slices, times(plan->band[1] + plan->reach[1], plan->row_pitch));
     if (plan->plane > MEMORY) return CCONV_ERROR_SIZE;
     plan->plane = plane_of(plan->plane);
     plan->sums_plane = plane_of(plan->band[1] * plan->row_pitch);
-    plan->together = most(1, least(d->batch, POSITIONS / shrunk / plan->sums_plane));
+    plan->together = most(1, least(plan->desc.batch, positions / plan->sums_plane));
+    return CCONV_OK;
+}
 
-    plan->out_block = most(4, least(held / (plan->together * plan->sums_plane), held / 16 / least(kernel, held)) / 4 * 4);
-    plan->out_block = least(plan->outputs, plan->out_block);
-    plan->channel_block = most(1, least(held / (plan->together * plan->plane), held / (plan->out_block * least(kernel, held))));
-    plan->channel_block = least(plan->channels, plan->channel_block);
-    work = times(times(times(d->out_channels, plan->taps), plan->output[0]), times(plan->output[1], plan->output[2]));
-    plan->out_blocks = parts(plan->outputs, plan->out_block);
-    plan->channel_blocks = parts(plan->channels, plan->channel_block);
-    /* Enough tasks for some workers: x is loaded for each block of outputs, the gradient for each block of channels. */
-    while (work >= WORTH && times(d->groups, plan->out_blocks * plan->channel_blocks) < SHARES) {
-        const int more_outputs = plan->outputs >= 2 * LEAST_OUTPUTS * plan->out_blocks, more_channels = plan->taps >= 2 * LEAST_TAPS * plan->channel_blocks && plan->channels >= 2 * plan->channel_blocks;
-        if (more_outputs && (!more_channels || times(plan->channels, plan->plane) * plan->out_blocks
-                             <= times(plan->outputs, plan->sums_plane) * plan->channel_blocks))
-            plan->out_blocks *= 2;
+/* Blocks of outputs and of channels: all that belongs to a task stays in the cache, and there are tasks enough for some workers. */
+static void lay_out_blocks(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t held = HELD * 4 / (int64_t)cconv_type_size(d->compute), kernel = least(plan->kernel, held);
+    const int64_t positions = times(times(most(d->batch, 1), plan->output[0]), times(plan->output[1], plan->output[2]));
+    const int shared = times(times(d->out_channels, plan->taps), positions) >= WORTH;
+    int64_t outputs = most(4, least(held / (plan->together * plan->sums_plane), held / 16 / kernel) / 4 * 4), channels;
+    outputs = least(plan->outputs, outputs);
+    channels = least(plan->channels, most(1, least(held / (plan->together * plan->plane), held / (outputs * kernel))));
+    plan->out_blocks = parts(plan->outputs, outputs);
+    plan->channel_blocks = parts(plan->channels, channels);
+    while (shared && times(d->groups, plan->out_blocks * plan->channel_blocks) < SHARES) {
+        const int more_outputs = plan->outputs >= 2 * LEAST_OUTPUTS * plan->out_blocks;
+        const int more_channels = plan->channels >= 2 * plan->channel_blocks && plan->taps >= 2 * LEAST_TAPS * plan->channel_blocks;
+        /* x is loaded for each block of outputs, the gradient for each block of channels */
+        const int cheaper = times(plan->channels, plan->plane) * plan->out_blocks <= times(plan->outputs, plan->sums_plane) * plan->channel_blocks;
+        if (more_outputs && (cheaper || !more_channels)) plan->out_blocks *= 2;
         else if (more_channels) plan->channel_blocks *= 2;
         else break;
     }
@@ -96,13 +102,23 @@ cconv_status cconv_gradient_lay_out(cconv_plan *plan)
     plan->out_blocks = parts(plan->outputs, plan->out_block);
     plan->channel_blocks = parts(plan->channels, plan->channel_block);
     plan->tasks = times(d->groups, times(plan->out_blocks, plan->channel_blocks));
-    plan->columns = times(plan->channel_block, kernel);
-    if (plan->tasks > MEMORY || times(plan->together * plan->channel_block, plan->plane) > MEMORY
-        || times(plan->out_block, plan->columns) > MEMORY)
-        return CCONV_ERROR_SIZE;
+    plan->columns = times(plan->channel_block, plan->kernel);
+}
 
+cconv_status cconv_gradient_lay_out(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    cconv_status status;
+    int64_t at;
+    if (d->interleave != 1) return CCONV_ERROR_ALGORITHM;
+    status = lay_out_bands(plan);
+    if (status != CCONV_OK) return status;
+    lay_out_blocks(plan);
+    if (plan->tasks > MEMORY || times(plan->together * plan->channel_block, plan->plane) > MEMORY || times(plan->out_block, plan->columns) > MEMORY)
+        return CCONV_ERROR_SIZE;
     plan->read_in_place = lies(plan, d->input_type, d->input_stride) && lies(plan, d->output_type, d->output_stride)
-                          && kernel == 1 && d->stride[0] == 1 && d->stride[1] == 1 && d->stride[2] == 1
+                          && plan->kernel == 1 && d->stride[0] == 1 && d->stride[1] == 1 && d->stride[2] == 1
                           && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2])
                           && times(plan->output[1], plan->output[2]) >= IN_PLACE;
     cconv_note_weights(plan);
@@ -112,7 +128,7 @@ cconv_status cconv_gradient_lay_out(cconv_plan *plan)
     plan->panel_at = (size_t)at;
     at += up((plan->together * plan->out_block * plan->sums_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;
-    at += (4 * MAX_OVER * LINE + SLACK) * size;
+    at += up((4 * MAX_OVER * LINE / size + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
     at += up(plan->out_block * plan->columns * size, 64);
     plan->workspace_bytes = (size_t)at + 64;
@@ -212,10 +228,12 @@ static int store_sums(const part *p, char *weight)
 }
 
 /* Rows first to first + n - 1, of `rows` there are, of each of `count` channels, with a number of tiles. */
-static ahead rows_ahead(const char *channel, int64_t channel_stride, int64_t count, int64_t row_stride, int64_t first, int64_t n, int64_t rows, int64_t tiles)
+static ahead rows_ahead(const char *channel, int64_t channel_stride, int64_t count, int64_t row_stride, int64_t first, int64_t n, int64_t rows,
+                        int64_t tiles)
 {
-    const int64_t from = first > 0 ? first : 0, to = least(first + n, rows);
-    return to > from && row_stride > 0 ? fetching(channel + from * row_stride, channel_stride, count, (to - from) * row_stride, tiles) : fetching(NULL, 0, 0, 0, 1);
+    const int64_t from = most(first, 0), to = least(first + n, rows);
+    if (to <= from || row_stride <= 0) return fetching(NULL, 0, 0, 0, 1);
+    return fetching(channel + from * row_stride, channel_stride, count, (to - from) * row_stride, tiles);
 }
 
 /* What the band will read that follows the task's, if it lies row after row. */
