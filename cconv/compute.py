@@ -162,7 +162,8 @@ def pack(plan: engine.Plan, w: np.ndarray, packed: np.ndarray, threads: int) -> 
     if threads == 1 or plan.packed_bytes < PACKING_PAYS:
         plan.pack_part(0, plan.packs, w, packed)
     else:
-        pool.run([partial(plan.pack_part, *ends, w, packed) for ends in _cut(plan.packs, threads, 0)], threads)
+        parts = len(_cut(plan.packs, threads, 0))
+        plan.share_packing(w, packed, parts, min(threads, parts) - 1, partial(pool.call_helper, threads - 1))
 
 
 def share(
@@ -173,8 +174,8 @@ def share(
     if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
         plan.run(0, plan.tasks, x, weights, bias, y)
         return
-    ranges = _cut(plan.tasks, threads, work / PATIENCE)
-    pool.run([partial(plan.run, *ends, x, weights, bias, y) for ends in ranges], threads)
+    parts = len(_cut(plan.tasks, threads, work / PATIENCE))
+    plan.share(x, weights, bias, y, parts, min(threads, parts) - 1, partial(pool.call_helper, threads - 1))
 
 
 def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:

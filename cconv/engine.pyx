@@ -7,6 +7,7 @@ cimport cython
 from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release,
                              PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -32,6 +33,21 @@ cdef extern from "core/cconv.h":
     const char *cconv_isa_name(const cconv_plan *) noexcept nogil
     const char *cconv_isa_list(int) noexcept nogil
     int cconv_abi() noexcept nogil
+
+cdef extern from "crew.h":
+    ctypedef struct crew_job:
+        const cconv_plan *plan
+        const cconv_buffers *buffers
+        bint packing
+        int64_t parts, wanted, next, active, status
+
+    int crew_own(crew_job *, const cconv_buffers *, int64_t) nogil
+    void crew_wait(crew_job *) nogil
+    void crew_serve() nogil
+    void crew_forget() nogil
+    int64_t crew_waiting() nogil
+    void crew_call() nogil
+    void crew_uncall() nogil
 
 cdef extern from *:
     """
@@ -65,6 +81,9 @@ WANTED = {
 cdef list spare = []
 cdef list spare_packed = []
 SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 24, 1 << 24
+
+cdef enum:
+    LOOK = 50000000         # ns between two looks for Ctrl-C
 
 STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
 
@@ -192,6 +211,96 @@ def instruction_sets():
     return tuple(names)
 
 
+def serve():
+    """Help whoever shares a run, for as long as there is something to do and a moment longer."""
+    with nogil:
+        crew_serve()
+
+
+def forget_helpers():
+    """In a forked child, where they are not."""
+    crew_forget()
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class _Arrays:
+    """The buffers of a run, held until `release`, and a workspace for the plan, if there is one."""
+    cdef Py_buffer buffers[5]
+    cdef int held
+    cdef object work
+    cdef cconv_buffers memory
+
+    def __cinit__(self, x, weights, bias, y, Plan plan):
+        self.memory.size = sizeof(self.memory)
+        self.memory.input = self.hold(x, PyBUF_STRIDED_RO)
+        self.memory.weights = self.hold(weights, PyBUF_STRIDED_RO)
+        if bias is not None:
+            self.memory.bias = self.hold(bias, PyBUF_STRIDED_RO)
+        self.memory.output = self.hold(y, PyBUF_STRIDED)
+        if plan is None:
+            return
+        self.work = spare.pop() if spare else None
+        if self.work is None or self.work.nbytes < plan.plan.workspace_bytes:
+            self.work = np.empty(plan.plan.workspace_bytes, np.uint8)
+        self.memory.workspace = self.hold(self.work, PyBUF_STRIDED)
+        if plan.plan.gradient:
+            self.memory.weights, self.memory.output = self.memory.output, self.memory.weights
+
+    cdef cconv_buffer hold(self, array, int flags) except *:
+        PyObject_GetBuffer(array, &self.buffers[self.held], flags)
+        self.held += 1
+        return memory_of(&self.buffers[self.held - 1])
+
+    def __dealloc__(self):
+        while self.held > 0:
+            self.held -= 1
+            PyBuffer_Release(&self.buffers[self.held])
+
+    cdef release(self):
+        while self.held > 0:
+            self.held -= 1
+            PyBuffer_Release(&self.buffers[self.held])
+        if self.work is not None and len(spare) < SPARE and self.work.nbytes <= SPARE_BYTES:
+            spare.append(self.work)
+        self.work = None
+
+
+cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t helpers, call):
+    """`Plan.share` and `share_packing`."""
+    cdef crew_job job
+    cdef int64_t missing = helpers - crew_waiting()
+    cdef bint done = False
+    memset(&job, 0, sizeof(job))
+    job.plan, job.buffers, job.packing, job.parts, job.wanted = &plan.plan, &arrays.memory, packing, parts, helpers
+    try:
+        while missing > 0 and call_one(call):
+            missing -= 1
+        while not done:
+            with nogil:
+                done = crew_own(&job, &arrays.memory, LOOK)
+            PyErr_CheckSignals()
+    finally:
+        job.next = parts                # where a signal ends it
+        with nogil:
+            crew_wait(&job)
+        arrays.release()
+    check(<cconv_status>job.status)
+
+
+cdef bint call_one(call) except -1:
+    """Whether somebody comes; counted before, since they may be there at once."""
+    crew_call()
+    try:
+        if call():
+            return True
+    except BaseException:
+        crew_uncall()
+        raise
+    crew_uncall()
+    return False
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Plan:
@@ -255,55 +364,37 @@ cdef class Plan:
 
     def pack_part(self, int64_t first, int64_t last, w, packed):
         """Put parts first to last - 1 of `packs` there."""
-        cdef Py_buffer given, made
-        cdef cconv_buffer weights, target
+        cdef _Arrays arrays = _Arrays(w, packed, None, packed, None)
         cdef cconv_status status
-        PyObject_GetBuffer(w, &given, PyBUF_STRIDED_RO)
-        try:
-            PyObject_GetBuffer(packed, &made, PyBUF_STRIDED)
-            weights, target = memory_of(&given), memory_of(&made)
-            with nogil:
-                status = cconv_pack_weights(&self.plan, first, last, &weights, &target)
-            PyBuffer_Release(&made)
-        finally:
-            PyBuffer_Release(&given)
+        with nogil:
+            status = cconv_pack_weights(&self.plan, first, last, &arrays.memory.input, &arrays.memory.output)
+        arrays.release()
         check(status)
+
+    def share_packing(self, w, packed, int64_t parts, int64_t helpers, call):
+        """All of that, as `share` does."""
+        cdef _Arrays arrays = _Arrays(w, w, None, packed, None)
+        share_job(self, arrays, True, parts, helpers, call)
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
         """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says, or the gradient that came.
 
         Raises NotFinite where weights are not and a border of zeros must not be multiplied by them, or a gradient is not.
         """
-        cdef Py_buffer buffers[5]
-        cdef cconv_buffers memory
+        cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
         cdef cconv_status status
-        cdef int held = 0, i
-        memset(&memory, 0, sizeof(memory))
-        memory.size = sizeof(memory)
-        work = spare.pop() if spare else None
-        if work is None or work.nbytes < self.plan.workspace_bytes:
-            work = np.empty(self.plan.workspace_bytes, np.uint8)
-        try:
-            for i, array in enumerate((x, weights, weights if bias is None else bias, y, work)):
-                PyObject_GetBuffer(array, &buffers[i], PyBUF_STRIDED_RO if i < 3 else PyBUF_STRIDED)
-                held += 1
-            memory.input, memory.workspace = memory_of(&buffers[0]), memory_of(&buffers[4])
-            memory.weights, memory.output = memory_of(&buffers[1]), memory_of(&buffers[3])
-            if bias is not None:
-                memory.bias = memory_of(&buffers[2])
+        with nogil:
             if self.plan.gradient:
-                memory.weights, memory.output = memory.output, memory.weights
-            with nogil:
-                if self.plan.gradient:
-                    status = cconv_run_weight_gradient(&self.plan, first, last, &memory)
-                else:
-                    status = cconv_run(&self.plan, first, last, &memory)
-            check(status)
-        finally:
-            for i in range(held):
-                PyBuffer_Release(&buffers[i])
-            if len(spare) < SPARE and work.nbytes <= SPARE_BYTES:
-                spare.append(work)
+                status = cconv_run_weight_gradient(&self.plan, first, last, &arrays.memory)
+            else:
+                status = cconv_run(&self.plan, first, last, &arrays.memory)
+        arrays.release()
+        check(status)
+
+    def share(self, x, weights, bias, y, int64_t parts, int64_t helpers, call):
+        """All tasks, in so many parts that threads take one after the other: this one, those that wait, and, if these are not enough, new
+        ones: for each, `call` is called, which should have another thread call `serve`, and says whether it could."""
+        share_job(self, _Arrays(x, weights, bias, y, self), False, parts, helpers, call)
 
     def suits(self, w, double most):
         """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from . import engine
 from .geometry import integer
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
     except BaseException as mine:
         error = mine
     for future in futures:  # nobody may still write into the result when this returns
+        if future.cancel():  # its thread never came to it
+            continue
         while not future.done():
             try:
                 future.exception()
@@ -150,6 +153,15 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
         error = error or future.exception()
     if error is not None:
         raise error
+
+
+def call_helper(most: int) -> bool:
+    """Have a thread of the pool serve in `engine.Plan.share`, where at most so many are wanted; False if there is none to be had."""
+    try:
+        _get_pool(most).submit(engine.serve)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _get_pool(size: int) -> ThreadPoolExecutor:
@@ -168,6 +180,7 @@ def _forget_pool() -> None:
     global _pool
     _pool = None
     _working.set(False)
+    engine.forget_helpers()
 
 
 if hasattr(os, "register_at_fork"):

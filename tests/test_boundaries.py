@@ -240,8 +240,9 @@ def test_the_number_of_workers_changes_no_bit(algorithm, shape, kernel, options,
     rng = np.random.default_rng(6)
     x, w = (rng.standard_normal(s) * 20 for s in (shape, kernel))
     x = abs(x).astype(dtype) if dtype == "uint8" else x.astype(dtype)
-    cuts, run = [], cconv.workers.run
+    cuts, run, share = [], cconv.workers.run, cconv.compute.share
     monkeypatch.setattr(cconv.workers, "run", lambda tasks, workers: (cuts.append(workers), run(tasks, workers)))
+    monkeypatch.setattr(cconv.compute, "share", lambda plan, *rest: (cuts.append(rest[-1] if plan.tasks > 1 else 1), share(plan, *rest)))
     conv = CONV[len(kernel) - 2]
     alone = conv(x, w, workers=1, **options)
     for workers in (2, 3, 7):

@@ -1,0 +1,111 @@
+"""Threads that share a run: those that wait for more, new ones, none; calls at once, calls after a fork."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import cconv
+from cconv import engine
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((1, 32, 40, 40)).astype(np.float32)
+W = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def every_call_is_shared(monkeypatch):
+    monkeypatch.setattr("cconv.compute.THREADING_PAYS", 1)
+    monkeypatch.setattr("cconv.compute.PACKING_PAYS", 1)
+
+
+def test_calls_from_many_threads_share_the_helpers():
+    """More owners than seats in the pool, each with its own plan, weights and result."""
+    layers = [cconv.Conv(W * k, padding=1) for k in range(1, 5)]
+    wanted, errors = [layer(X, workers=1) for layer in layers], []
+
+    def own(k):
+        for turn in range(60):
+            got = layers[k](X, workers=2 + turn % 4) if turn % 2 else cconv.conv2d(X, W * (k + 1), padding=1, workers=3)
+            if turn % 2 and (got != wanted[k]).any() or np.abs(got - wanted[k]).max() > 1e-2:
+                errors.append((k, turn))
+
+    threads = [threading.Thread(target=own, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_without_a_thread_to_be_had(monkeypatch):
+    layer = cconv.Conv(W, padding=1)
+    monkeypatch.setattr("cconv.workers.call_helper", lambda most: False)
+    np.testing.assert_array_equal(layer(X, workers=4), layer(X, workers=1))
+
+
+def test_a_caller_of_helpers_that_fails_leaves_the_plan_usable():
+    layer = cconv.Conv(W, padding=1)
+    want = layer(X, workers=1)
+    plan = engine.Plan(X[:, :, None], W[:, :, None], np.empty((1, 32, 1, 40, 40), np.float32), np.dtype(np.float32), (1, 1, 1),
+                       ((0, 0), (1, 1), (1, 1)), (1, 1, 1), 1, "constant", 0.0, algorithm="taps", weights="plain")
+    y = np.empty((1, 32, 1, 40, 40), np.float32)
+
+    def fail():
+        raise RuntimeError("no helper")
+
+    import time
+
+    time.sleep(0.01)        # nobody waits any more
+    with pytest.raises(RuntimeError, match="no helper"):
+        plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, fail)
+    plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, lambda: False)
+    np.testing.assert_allclose(y[:, :, 0], want, atol=1e-3)
+
+
+def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():
+    w = W.copy()
+    w[-1, -1, -1, -1] = np.inf
+    y = cconv.conv2d(X, w, padding=1, workers=3)
+    assert np.isfinite(y[:, :-1]).all() and not np.isfinite(y[:, -1]).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_its_own(tmp_path):
+    code = (
+        "import os, sys, numpy as np, cconv, cconv.compute\n"
+        "cconv.compute.THREADING_PAYS = 1\n"
+        "x, w = np.ones((1, 16, 30, 30), np.float32), np.ones((16, 16, 3, 3), np.float32)\n"
+        "layer = cconv.Conv(w, padding=1)\n"
+        "want = layer(x, workers=1)\n"
+        "for turn in range(5):\n"
+        "    layer(x, workers=3)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os._exit(0 if all((layer(x, workers=3) == want).all() for _ in range(20)) else 1)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "print('well')\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.stdout == "well\n", done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_ctrl_c_ends_a_shared_run(tmp_path):
+    code = (
+        "import signal, time, numpy as np, cconv\n"
+        "x, w = np.ones((1, 1, 3000, 3000)), np.ones((1, 1, 151, 151)) + np.arange(151) % 7 * np.arange(151)[:, None] % 5\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.5)\n"
+        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+        "start = time.perf_counter()\n"
+        "try:\n"
+        "    cconv.conv2d(x, w, workers=2, algorithm='rows')\n"
+        "    print('ended', time.perf_counter() - start)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted' if time.perf_counter() - start < 3 else 'late')\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.stdout == "interrupted\n", done.stdout + done.stderr
