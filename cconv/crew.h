@@ -3,8 +3,9 @@
  * For engine.pyx: a run that several threads share.
  *
  * Waking a thread takes 50 us, and more where an idle core sleeps: as long as half of a small layer.  So a thread that has
- * worked waits for more for a moment, on a seat, before it goes back to its pool; whoever has a run hands it to the threads on the seats
- * by a store, and goes on doing so while it works itself, for those that come later.
+ * worked waits for more for a moment, on a seat, before it goes back to its pool; whoever has a run puts it on the seats.  Where
+ * there are not enough, a thread of the pool is called to a seat on which the run lies already.  What nobody has begun when the
+ * run is over is taken back, so an owner never waits for a thread that has not come.
  */
 #ifndef CCONV_CREW_H
 #define CCONV_CREW_H
@@ -58,15 +59,13 @@ typedef struct crew_job {
     volatile int64_t next, active, status;
 } crew_job;
 
-enum { CREW_EMPTY, CREW_WAITING, CREW_CLAIMED, CREW_GIVEN };
+/* What stands on a seat: one of these, or the address of a job that nobody has begun. */
+enum { CREW_EMPTY, CREW_WAITING, CREW_WORKING, CREW_STATES };
 
 static struct crew_seat {
     volatile int64_t state;
-    crew_job *job;
-    char apart[112];                    /* another line of the cache for the next */
+    char apart[120];                    /* another line of the cache for the next */
 } crew_seats[CREW_SEATS];
-
-static volatile int64_t crew_called;    /* who will come, but has not yet */
 
 static int64_t crew_now(void)
 {
@@ -80,33 +79,35 @@ static void crew_forget(void)
 {
     int i;
     for (i = 0; i < CREW_SEATS; i++) CREW_SET(&crew_seats[i].state, CREW_EMPTY);
-    CREW_SET(&crew_called, 0);
 }
 
-/* The job, to threads that wait, as long as it wants some. */
+/* The job, onto a seat in this state: which one, or -1. */
+static int crew_put(crew_job *job, int64_t state)
+{
+    int i;
+    (void)CREW_ADD(&job->active, 1);
+    for (i = 0; i < CREW_SEATS; i++)
+        if (CREW_GET(&crew_seats[i].state) == state && CREW_SWAP(&crew_seats[i].state, state, (int64_t)(uintptr_t)job)) {
+            job->wanted--;
+            return i;
+        }
+    (void)CREW_ADD(&job->active, -1);
+    return -1;
+}
+
+/* Onto the seats of those who wait, as long as it wants some. */
 static void crew_hand_out(crew_job *job)
 {
-    int i;
-    for (i = 0; i < CREW_SEATS && job->wanted > 0; i++) {
-        struct crew_seat *seat = &crew_seats[i];
-        if (CREW_GET(&seat->state) != CREW_WAITING || !CREW_SWAP(&seat->state, CREW_WAITING, CREW_CLAIMED)) continue;
-        seat->job = job;
-        job->wanted--;
-        (void)CREW_ADD(&job->active, 1);
-        CREW_SET(&seat->state, CREW_GIVEN);
-    }
+    while (job->wanted > 0 && crew_put(job, CREW_WAITING) >= 0) continue;
 }
 
-static void crew_call(void) { (void)CREW_ADD(&crew_called, 1); }
-static void crew_uncall(void) { (void)CREW_ADD(&crew_called, -1); }
+/* Onto an empty seat, to which a thread must be called: crew_serve(seat); -1: there is none. */
+static int crew_reserve(crew_job *job) { return job->wanted > 0 ? crew_put(job, CREW_EMPTY) : -1; }
 
-/* How many threads wait, or will. */
-static int64_t crew_waiting(void)
+/* Nobody will come to that seat. */
+static void crew_give_up(crew_job *job, int seat)
 {
-    int64_t n = CREW_GET(&crew_called);
-    int i;
-    for (i = 0; i < CREW_SEATS; i++) n += CREW_GET(&crew_seats[i].state) == CREW_WAITING;
-    return n;
+    if (CREW_SWAP(&crew_seats[seat].state, (int64_t)(uintptr_t)job, CREW_EMPTY)) (void)CREW_ADD(&job->active, -1);
 }
 
 static cconv_status crew_do(const crew_job *job, int64_t part, const cconv_buffers *b)
@@ -139,32 +140,31 @@ static int crew_own(crew_job *job, const cconv_buffers *buffers, int64_t most)
     }
 }
 
-/* Until nobody works on it. */
+/* Until nobody works on it; who has not begun need not. */
 static void crew_wait(crew_job *job)
 {
     int i;
+    for (i = 0; i < CREW_SEATS && CREW_GET(&job->active) > 0; i++)
+        if (CREW_SWAP(&crew_seats[i].state, (int64_t)(uintptr_t)job, CREW_WAITING)) (void)CREW_ADD(&job->active, -1);
     while (CREW_GET(&job->active) > 0) {
         for (i = 0; i < CREW_PAUSES && CREW_GET(&job->active) > 0; i++) CREW_PAUSE();
         if (i == CREW_PAUSES) CREW_YIELD();     /* perhaps to the one that is waited for */
     }
 }
 
-/* A thread of the pool that has been counted in crew_called: sits down, works on what it is given, leaves when nothing came for a while. */
-static void crew_serve(void)
+/* A thread of the pool: works on what lies on its seat, leaves when nothing came for a while. */
+static void crew_serve(int place)
 {
-    struct crew_seat *seat = NULL;
+    volatile int64_t *const seat = &crew_seats[place].state;
     void *memory = NULL;
     size_t held = 0;
-    int64_t since;
+    int64_t since = crew_now();
     int i;
-    (void)CREW_ADD(&crew_called, -1);
-    for (i = 0; i < CREW_SEATS && !seat; i++)
-        if (CREW_SWAP(&crew_seats[i].state, CREW_EMPTY, CREW_WAITING)) seat = &crew_seats[i];
-    if (!seat) return;
-    for (since = crew_now();;) {
-        for (i = 0; i < CREW_PAUSES && CREW_GET(&seat->state) != CREW_GIVEN; i++) CREW_PAUSE();
-        if (CREW_GET(&seat->state) == CREW_GIVEN) {
-            crew_job *job = seat->job;
+    for (;;) {
+        int64_t found = CREW_WAITING;
+        for (i = 0; i < CREW_PAUSES && (found = CREW_GET(seat)) < CREW_STATES; i++) CREW_PAUSE();
+        if (found >= CREW_STATES && CREW_SWAP(seat, found, CREW_WORKING)) {
+            crew_job *job = (crew_job *)(uintptr_t)found;
             cconv_buffers mine = *job->buffers;
             if (!job->packing && held < job->plan->workspace_bytes) {
                 free(memory);
@@ -174,12 +174,12 @@ static void crew_serve(void)
             }
             if (!job->packing) mine.workspace = cconv_memory(memory, held);
             while ((memory || job->packing) && crew_part(job, &mine)) continue;
-            CREW_SET(&seat->state, CREW_WAITING);
+            CREW_SET(seat, CREW_WAITING);
             (void)CREW_ADD(&job->active, -1);
             since = crew_now();
-        } else {
+        } else if (found < CREW_STATES) {
             const int64_t waited = crew_now() - since;
-            if ((waited > CREW_PATIENCE || waited < 0) && CREW_SWAP(&seat->state, CREW_WAITING, CREW_EMPTY)) break;
+            if ((waited > CREW_PATIENCE || waited < 0) && CREW_SWAP(seat, CREW_WAITING, CREW_EMPTY)) break;
         }
     }
     free(memory);

@@ -43,11 +43,11 @@ cdef extern from "crew.h":
 
     int crew_own(crew_job *, const cconv_buffers *, int64_t) nogil
     void crew_wait(crew_job *) nogil
-    void crew_serve() nogil
+    void crew_hand_out(crew_job *) nogil
+    int crew_reserve(crew_job *) nogil
+    void crew_give_up(crew_job *, int) nogil
+    void crew_serve(int) nogil
     void crew_forget() nogil
-    int64_t crew_waiting() nogil
-    void crew_call() nogil
-    void crew_uncall() nogil
 
 cdef extern from *:
     """
@@ -211,10 +211,10 @@ def instruction_sets():
     return tuple(names)
 
 
-def serve():
-    """Help whoever shares a run, for as long as there is something to do and a moment longer."""
+def serve(int seat):
+    """Help whoever shares a run, for as long as there is something to do and a moment longer; only for a `seat` that `share` named."""
     with nogil:
-        crew_serve()
+        crew_serve(seat)
 
 
 def forget_helpers():
@@ -269,13 +269,22 @@ cdef class _Arrays:
 cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t helpers, call):
     """`Plan.share` and `share_packing`."""
     cdef crew_job job
-    cdef int64_t missing = helpers - crew_waiting()
-    cdef bint done = False
+    cdef int seat
+    cdef bint done = False, comes = True
     memset(&job, 0, sizeof(job))
     job.plan, job.buffers, job.packing, job.parts, job.wanted = &plan.plan, &arrays.memory, packing, parts, helpers
     try:
-        while missing > 0 and call_one(call):
-            missing -= 1
+        crew_hand_out(&job)
+        while comes:
+            seat = crew_reserve(&job)
+            if seat < 0:
+                break
+            comes = False
+            try:
+                comes = call(seat)
+            finally:
+                if not comes:
+                    crew_give_up(&job, seat)
         while not done:
             with nogil:
                 done = crew_own(&job, &arrays.memory, LOOK)
@@ -286,19 +295,6 @@ cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t h
             crew_wait(&job)
         arrays.release()
     check(<cconv_status>job.status)
-
-
-cdef bint call_one(call) except -1:
-    """Whether somebody comes; counted before, since they may be there at once."""
-    crew_call()
-    try:
-        if call():
-            return True
-    except BaseException:
-        crew_uncall()
-        raise
-    crew_uncall()
-    return False
 
 
 @cython.final
@@ -393,7 +389,7 @@ cdef class Plan:
 
     def share(self, x, weights, bias, y, int64_t parts, int64_t helpers, call):
         """All tasks, in so many parts that threads take one after the other: this one, those that wait, and, if these are not enough, new
-        ones: for each, `call` is called, which should have another thread call `serve`, and says whether it could."""
+        ones: `call` is handed a seat for each, should have another thread `serve` there, and says whether it could."""
         share_job(self, _Arrays(x, weights, bias, y, self), False, parts, helpers, call)
 
     def suits(self, w, double most):

@@ -155,10 +155,10 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
         raise error
 
 
-def call_helper(most: int) -> bool:
+def call_helper(most: int, seat: int) -> bool:
     """Have a thread of the pool serve in `engine.Plan.share`, where at most so many are wanted; False if there is none to be had."""
     try:
-        _get_pool(most).submit(engine.serve)
+        _get_pool(most).submit(engine.serve, seat)
     except RuntimeError:
         return False
     return True

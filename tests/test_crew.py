@@ -43,7 +43,7 @@ def test_calls_from_many_threads_share_the_helpers():
 
 def test_without_a_thread_to_be_had(monkeypatch):
     layer = cconv.Conv(W, padding=1)
-    monkeypatch.setattr("cconv.workers.call_helper", lambda most: False)
+    monkeypatch.setattr("cconv.workers.call_helper", lambda most, seat: False)
     np.testing.assert_array_equal(layer(X, workers=4), layer(X, workers=1))
 
 
@@ -54,7 +54,7 @@ def test_a_caller_of_helpers_that_fails_leaves_the_plan_usable():
                        ((0, 0), (1, 1), (1, 1)), (1, 1, 1), 1, "constant", 0.0, algorithm="taps", weights="plain")
     y = np.empty((1, 32, 1, 40, 40), np.float32)
 
-    def fail():
+    def fail(seat):
         raise RuntimeError("no helper")
 
     import time
@@ -62,7 +62,7 @@ def test_a_caller_of_helpers_that_fails_leaves_the_plan_usable():
     time.sleep(0.01)        # nobody waits any more
     with pytest.raises(RuntimeError, match="no helper"):
         plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, fail)
-    plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, lambda: False)
+    plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, lambda seat: False)
     np.testing.assert_allclose(y[:, :, 0], want, atol=1e-3)
 
 
