@@ -18,20 +18,32 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
-/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j]. */
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j], by squares.  The last square of a row
+ * or a column overlaps the one before, and writes the same again. */
 static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t n, void *to_, ptrdiff_t to_pitch)
 {
     const T *from = (const T *)from_;
     T *to = (T *)to_;
-    const int64_t whole = n / SIDE * SIDE;
-    int64_t i, j, k;
-    for (i = 0; i + SIDE <= rows; i += SIDE, from += SIDE * pitch, to += SIDE) {
-        for (j = 0; j < whole; j += SIDE) TURN(from + j, pitch, to + j * to_pitch, to_pitch);
-        for (; j < n; j++)
-            for (k = 0; k < SIDE; k++) to[j * to_pitch + k] = from[k * pitch + j];
+    int64_t i, j;
+#define SQUARES(SIZE, DO) \
+    for (i = 0; i < rows; i += (SIZE)) \
+        for (j = 0; j < n; j += (SIZE)) { \
+            const int64_t r = i + (SIZE) <= rows ? i : rows - (SIZE), c = j + (SIZE) <= n ? j : n - (SIZE); \
+            DO(from + r * pitch + c, pitch, to + c * to_pitch + r, to_pitch); \
+        }
+#ifdef TURN_TWICE
+    if (rows >= 2 * SIDE && n >= 2 * SIDE) {
+        SQUARES(2 * SIDE, TURN_TWICE)
+        return;
     }
-    for (; i < rows; i++, from += pitch, to++)
-        for (j = 0; j < n; j++) to[j * to_pitch] = from[j];
+#endif
+    if (rows >= SIDE && n >= SIDE) {
+        SQUARES(SIDE, TURN)
+        return;
+    }
+#undef SQUARES
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < n; j++) to[j * to_pitch + i] = from[i * pitch + j];
 }
 
 /* Whether the magnitudes of n values are below the limit, NaN's is not. */

@@ -56,12 +56,12 @@ enum {
 };
 
 /* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m] * vectors[vector_at[t] + j], m < the tile's scalars,
- * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written.
- * With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
+ * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written; `stream`: past
+ * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before,
-                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, const void *next,
-                               ptrdiff_t next_step);
+                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
+                               const void *next, ptrdiff_t next_step);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
@@ -173,7 +173,7 @@ struct cconv_kernels {
     const char *name;
     const cconv_type_kernels *f32, *f64;
     cconv_integer_kernel *integer;      /* or NULL */
-    void (*drain)(void);                /* to be called after `down` has streamed; NULL where it does not */
+    void (*drain)(void);                /* to be called after `down` or `taps` has streamed; NULL where they do not */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */

@@ -5,7 +5,7 @@
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
  * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
  * of both, TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
- * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
+ * writes SIDE rows of SIDE values as columns, perhaps TURN_TWICE, which does so for squares of twice the size, and OTHER, the floating type that T is not.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
@@ -49,12 +49,13 @@
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, int64_t taps, const void *bias_,
-                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last,
+                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
                              const void *next_, ptrdiff_t next_step)
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
+    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
     V a[MAX_TILE][4];
     int64_t t;
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
@@ -89,7 +90,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
             if (NV > 1) b1 = LOAD(from + LANES); \
             if (NV > 2) { b2 = LOAD(from + 2 * LANES); b3 = LOAD(from + 3 * LANES); } \
         } \
-        WRITE(m, y + m * y_pitch) \
+        WRITE_ROW(m, y + m * y_pitch, past) \
     }
     EACH_M(FINISH)
 #undef FINISH
@@ -98,10 +99,11 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
 #define DEFINE_TILE(M, NV) \
     static void NAME(taps_##M##_##NV)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, \
                                       const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before, \
-                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, \
+                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
                                       const void *next, ptrdiff_t next_step) \
     { \
-        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, taps, bias, before, before_pitch, y, y_pitch, last, next, next_step); \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+                   next_step); \
     }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
@@ -239,5 +241,6 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef STORE_PART
 #undef SIDE
 #undef TURN
+#undef TURN_TWICE
 #undef OTHER
 #undef ROUNDER

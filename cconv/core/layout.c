@@ -157,6 +157,18 @@ int cconv_output_holds_sums(const cconv_plan *plan)
            && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
 }
 
+/* Whether vectors along rows without gaps can read an input of one tap where it lies, and should. */
+static int rows_join(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    return plan->form == ALONG_GAPS && plan->band[2] == plan->output[2] && d->stride[0] == 1 && d->stride[1] == 1
+           && d->input_stride[3] == d->input_stride[4] * d->input[2]
+           && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
+}
+
+/* Whether channels so far apart fall on different lines of a cache. */
+static int step_serves(int64_t stride) { return stride % 512 != 0; }
+
 /* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
  * an input that lies as its planes would. */
 static void in_place(cconv_plan *plan)
@@ -172,21 +184,17 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && plan->band[2] >= WIDE && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
-    if (plan->algorithm == CCONV_TAPS)      /* one tap over rows without gaps */
-        plan->read_in_place = plan->kernel == 1 && plan->form == ALONG_GAPS && plan->band[2] == plan->output[2]
-                              && d->input_type == d->compute && d->input_stride[4] == size && d->input_stride[1] % size == 0
-                              && d->input_stride[3] == size * d->input[2] && d->input_stride[2] % size == 0
-                              && d->stride[0] == 1 && d->stride[1] == 1 && d->stride[2] == 1
-                              && (plan->outputs <= FEW_OUTPUTS
-                                  || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES)
-                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]);
+    if (plan->algorithm == CCONV_TAPS)      /* one tap */
+        plan->read_in_place = plan->kernel == 1 && whole && d->input_type == d->compute && d->input_stride[4] == size && d->stride[2] == 1
+                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2])
+                              && (plan->form == ACROSS ? step_serves(d->input_stride[1]) : rows_join(plan));
     lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)
         plan->write_in_place = lies && d->output_stride[1] == size;
     else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
         plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
-    plan->stream = plan->algorithm == CCONV_ROWS && plan->write_in_place && plan->kernels->drain
+    plan->stream = plan->write_in_place && plan->kernels->drain
                    && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
 }
 

@@ -62,7 +62,7 @@ typedef struct block {
     const cconv_task *task;
     const char *x, *here;               /* planes or panel; the input itself, for positions before `whole` */
     const ptrdiff_t *x_at, *here_at, *const *w_at;
-    int64_t whole;
+    int64_t x_row, whole;               /* values from one row of x to the next */
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
@@ -88,14 +88,15 @@ static void along(block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
     const int width = vectors == 4 ? 2 : vectors == 2;
     const char *start = !b->first ? NULL : b->bias ? b->bias + first * size : (const char *)no_bias;
     char *sums = b->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
-    const char *x = j < b->whole ? b->here + j * size : b->x + (r * plan->row_pitch + j) * size;
+    const char *x = j < b->whole ? b->here + j * size : b->x + (r * b->x_row + j) * size;
     fetch(&b->input);
     fetch(&b->ordered);
     kernels->taps[outputs][width](
         x, j < b->whole ? b->here_at : b->x_at, weights_at(b, o, outputs),
         b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
         b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes, x, 0);
+        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes,
+        b->output && plan->stream, x, 0);
 }
 
 /* How many positions the next tile of a line with `left` of them takes. */
@@ -146,11 +147,11 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernels->taps[positions][wide](
-                    weights, b->w_at[pitch != plan->tile], b->x + (r * plan->row_pitch + j) * size,
+                    weights, b->w_at[pitch != plan->tile], b->x + (r * b->x_row + j) * size,
                     b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
                     b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
                     (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes,
-                    plan->prepacked ? b->weights + (ahead + b->taps * pitch * call / calls) * size : weights,
+                    b->output && plan->stream, plan->prepacked ? b->weights + (ahead + b->taps * pitch * call / calls) * size : weights,
                     plan->prepacked ? (ptrdiff_t)(pitch / calls) : 0);
             }
     }
@@ -228,6 +229,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.plan = plan;
     b.task = task;
     b.x = plan->form == ALONG_PANEL ? panel : planes;
+    b.x_row = plan->row_pitch;
     b.w_at = (const ptrdiff_t *const *)t.weight;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
@@ -239,7 +241,10 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.output_step = d->output_stride[4] / size;
     b.here_at = t.spaced;
     b.whole = 0;
-    if (plan->read_in_place) {      /* whole vectors; the rows that hold what is left are copied */
+    if (plan->read_in_place && plan->form == ACROSS) {
+        b.x_row = d->input_stride[3] / size * d->stride[1];
+        copied.size[1] = 0;
+    } else if (plan->read_in_place) {   /* whole vectors; the rows that hold what is left are copied */
         const int64_t rows = task->size[1], lanes = kernels->lanes;
         b.whole = rows * task->size[2] / lanes * lanes;
         copied.first[1] += b.whole / task->size[2];
@@ -256,11 +261,13 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         const char *channel = input + task->n * d->input_stride[0] + (task->group * plan->channels + c) * d->input_stride[1];
         if (copied.size[1] > 0)
             cconv_load_planes(plan, &copied, channel, held, planes + (copied.first[1] - task->first[1]) * plan->row_pitch * size, c == 0);
-        b.here = plan->read_in_place ? channel + task->od * d->input_stride[2] + task->first[1] * d->input_stride[3] : NULL;
+        b.here = plan->read_in_place ? channel + task->od * d->stride[0] * d->input_stride[2]
+                                           + task->first[1] * d->stride[1] * d->input_stride[3] + task->first[2] * size : NULL;
+        if (plan->read_in_place && plan->form == ACROSS) b.x = b.here;
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
-            b.x_at = t.offset + at;
+            b.x_at = plan->read_in_place && plan->form == ACROSS ? t.spaced : t.offset + at;
             b.first = first == 0;
             if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
             for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
@@ -279,5 +286,6 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         }
     }
     if (!plan->write_in_place) store(plan, task, &b, bias, work + plan->turned_at, output);
+    if (plan->stream) plan->kernels->drain();
     return 1;
 }
