@@ -25,25 +25,16 @@ static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t
     const T *from = (const T *)from_;
     T *to = (T *)to_;
     int64_t i, j;
-#define SQUARES(SIZE, DO) \
-    for (i = 0; i < rows; i += (SIZE)) \
-        for (j = 0; j < n; j += (SIZE)) { \
-            const int64_t r = i + (SIZE) <= rows ? i : rows - (SIZE), c = j + (SIZE) <= n ? j : n - (SIZE); \
-            DO(from + r * pitch + c, pitch, to + c * to_pitch + r, to_pitch); \
+    if (rows < SIDE || n < SIDE) {
+        for (i = 0; i < rows; i++)
+            for (j = 0; j < n; j++) to[j * to_pitch + i] = from[i * pitch + j];
+        return;
+    }
+    for (i = 0; i < rows; i += SIDE)
+        for (j = 0; j < n; j += SIDE) {
+            const int64_t r = i + SIDE <= rows ? i : rows - SIDE, c = j + SIDE <= n ? j : n - SIDE;
+            TURN(from + r * pitch + c, pitch, to + c * to_pitch + r, to_pitch);
         }
-#ifdef TURN_TWICE
-    if (rows >= 2 * SIDE && n >= 2 * SIDE) {
-        SQUARES(2 * SIDE, TURN_TWICE)
-        return;
-    }
-#endif
-    if (rows >= SIDE && n >= SIDE) {
-        SQUARES(SIDE, TURN)
-        return;
-    }
-#undef SQUARES
-    for (i = 0; i < rows; i++)
-        for (j = 0; j < n; j++) to[j * to_pitch + i] = from[i * pitch + j];
 }
 
 /* Whether the magnitudes of n values are below the limit, NaN's is not. */

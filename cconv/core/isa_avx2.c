@@ -89,8 +89,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define LOAD_PART(p, n) ISA(load_floats)(p, n)
 #define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
 #define SIDE 4
-#define TURN(p, pitch, q, q_pitch) ISA(turn_4_floats)(p, pitch, q, q_pitch)
-#define TURN_TWICE(p, pitch, q, q_pitch) ISA(turn_8_floats)(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -113,8 +112,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define LOAD_PART(p, n) ISA(load_doubles)(p, n)
 #define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
 #define SIDE 2
-#define TURN(p, pitch, q, q_pitch) ISA(turn_2_doubles)(p, pitch, q, q_pitch)
-#define TURN_TWICE(p, pitch, q, q_pitch) ISA(turn_4_doubles)(p, pitch, q, q_pitch)
+#define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

@@ -5,7 +5,7 @@
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
  * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
  * of both, TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
- * writes SIDE rows of SIDE values as columns, perhaps TURN_TWICE, which does so for squares of twice the size, and OTHER, the floating type that T is not.
+ * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
@@ -39,11 +39,12 @@
 #define WHOLE_LINES(NV, y, y_step) 0
 #define STREAM(p, v) STORE(p, v)
 #endif
-#define WRITE_ROW(m, to, past) \
-        if (past) { \
+#define WRITE_PAST(m, to) \
+        { \
             STREAM(to, ADD(b0, a[m][0])); \
             if (NV > 1) STREAM((to) + LANES, ADD(b1, a[m][1])); \
-        } else WRITE(m, to)
+        }
+#define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
 
 /* taps: M scalars x NV vectors. */
 
@@ -79,7 +80,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         EACH_M(MULTIPLY)
 #undef MULTIPLY
     }
-#define FINISH(m) \
+#define FINISH(m, WRITE) \
     if (m < M) { \
         const T *from = before + m * before_pitch; \
         V b0, b1, b2, b3; \
@@ -90,9 +91,14 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
             if (NV > 1) b1 = LOAD(from + LANES); \
             if (NV > 2) { b2 = LOAD(from + 2 * LANES); b3 = LOAD(from + 3 * LANES); } \
         } \
-        WRITE_ROW(m, y + m * y_pitch, past) \
+        WRITE(m, y + m * y_pitch) \
     }
-    EACH_M(FINISH)
+#define FINISH_NEAR(m) FINISH(m, WRITE)
+#define FINISH_PAST(m) FINISH(m, WRITE_PAST)
+    if (past) { EACH_M(FINISH_PAST) }
+    else { EACH_M(FINISH_NEAR) }
+#undef FINISH_PAST
+#undef FINISH_NEAR
 #undef FINISH
 }
 
@@ -229,6 +235,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef STREAM
 #undef WHOLE_LINES
 #undef WRITE_ROW
+#undef WRITE_PAST
 #undef SET1
 #undef ZERO
 #undef FMA
@@ -241,6 +248,5 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef STORE_PART
 #undef SIDE
 #undef TURN
-#undef TURN_TWICE
 #undef OTHER
 #undef ROUNDER

@@ -66,93 +66,104 @@ typedef struct block {
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
-    const char *bias;                   /* of the group; across: of the task's channels, then zeros */
+    const char *bias;                   /* of the task's channels; across: then zeros */
     char *sums, *output;                /* output: NULL if sums are kept for store */
     int64_t output_plane, output_row, output_step;
     ahead input, ordered;
 } block;
 
-static const char *weights_at(const block *b, int64_t o, int64_t pitch)
-{
-    return b->weights + (o * b->weights_taps + b->weights_first * pitch) * (int64_t)cconv_type_size(b->plan->desc.compute);
-}
+/* A tile of output channels: what its calls have in common. */
+typedef struct taps_tile {
+    int64_t count, pitch;
+    const char *weights, *start;
+    const ptrdiff_t *w_at;
+    char *sums, *output;                /* of its first position */
+    ptrdiff_t output_plane;
+} taps_tile;
 
-/* Positions j to j + count - 1 of row r for one tile of weights. */
-static void along(block *b, int64_t tile, int64_t r, int64_t j, int64_t count)
+static taps_tile tile_at(const block *b, int64_t index)
 {
     const cconv_plan *plan = b->plan;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t first = cconv_tile_first(plan, tile), outputs = cconv_tile_count(plan, tile), o = first - b->task->out_first;
-    const int64_t vectors = (count + lanes - 1) / lanes;
-    const int width = vectors == 4 ? 2 : vectors == 2;
-    const char *start = !b->first ? NULL : b->bias ? b->bias + first * size : (const char *)no_bias;
-    char *sums = b->sums + (o * plan->sums_plane + r * plan->sums_pitch + j) * size;
-    const char *x = j < b->whole ? b->here + j * size : b->x + (r * b->x_row + j) * size;
-    fetch(&b->input);
-    fetch(&b->ordered);
-    kernels->taps[outputs][width](
-        x, j < b->whole ? b->here_at : b->x_at, weights_at(b, o, outputs),
-        b->w_at[outputs != plan->tile], b->taps, start, sums, (ptrdiff_t)plan->sums_plane,
-        b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-        (ptrdiff_t)(b->output ? b->output_plane : plan->sums_plane), b->output ? count - (vectors - 1) * lanes : lanes,
-        b->output && plan->stream, x, 0);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), o = cconv_tile_first(plan, index) - b->task->out_first;
+    const int64_t sums_step = plan->form == ACROSS ? 1 : plan->sums_plane;
+    taps_tile t;
+    t.count = cconv_tile_count(plan, index);
+    t.pitch = cconv_tile_pitch(plan, t.count);
+    t.weights = b->weights + (o * b->weights_taps + b->weights_first * t.pitch) * size;
+    t.w_at = b->w_at[t.pitch != plan->tile];
+    t.sums = b->sums + o * sums_step * size;
+    t.output = b->output ? b->output + o * b->output_plane * size : NULL;
+    t.start = !b->first ? NULL : b->bias ? b->bias + o * size : (const char *)no_bias;
+    return t;
 }
 
-/* How many positions the next tile of a line with `left` of them takes. */
-static int64_t width_at(const cconv_plan *plan, int64_t left)
-{
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t lanes = kernels->lanes, most = left > 3 * lanes && kernels->taps[plan->tile][2] ? 4 : left > lanes ? 2 : 1;
-    return left < most * lanes ? left : most * lanes;
-}
-
-/* Tile by tile: its weights stay in L1, and few lines of the output are open at a time. */
+/* Rows of positions in vectors, `most` of them at a time where there are enough.  Tile by tile: its weights stay in L1, and few
+ * lines of the output are open at a time. */
 static void run_along(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t rows = plan->form == ALONG_ROWS ? task->size[1] : 1;
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
-    int64_t tile, r, j, n;
-    for (tile = task->tile_first; tile < task->tile_last; tile++)
+    const int four = kernels->taps[plan->tile][2] != NULL;
+    int64_t index, r, j, count;
+    for (index = task->tile_first; index < task->tile_last; index++) {
+        const taps_tile t = tile_at(b, index);
+        cconv_taps_kernel *const *kernel = kernels->taps[t.count];
         for (r = 0; r < rows; r++)
-            for (j = 0; j < length; j += n) {
-                n = width_at(plan, (j < b->whole ? b->whole : length) - j);
-                along(b, tile, r, j, n);
+            for (j = 0; j < length; j += count) {
+                const int here = j < b->whole;
+                const int64_t left = (here ? b->whole : length) - j;
+                const int width = four && left > 3 * lanes ? 2 : left > lanes;
+                const int64_t full = lanes << width, last = left < full ? left - (full - lanes) : lanes;
+                const char *x = here ? b->here + j * size : b->x + (r * b->x_row + j) * size;
+                char *sums = t.sums + (r * plan->sums_pitch + j) * size;
+                count = least(left, full);
+                fetch(&b->input);
+                fetch(&b->ordered);
+                if (t.output)
+                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                                  t.output + (r * b->output_row + j * b->output_step) * size, (ptrdiff_t)b->output_plane, last,
+                                  plan->stream, x, 0);
+                else
+                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                                  sums, (ptrdiff_t)plan->sums_plane, lanes, 0, x, 0);
             }
+    }
 }
 
+/* Rows of positions by as many scalars as a tile has, or about. */
 static void run_across(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t columns = task->size[2], pieces = (columns + kernels->tile - 1) / kernels->tile;
-    int64_t tile, r, piece;
-    for (tile = task->tile_first; tile < task->tile_last; tile++) {
-        const int64_t count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
-        const int64_t o = cconv_tile_first(plan, tile) - task->out_first;
-        const int wide = pitch > lanes;
-        /* The next tile's weights of this block, or those of the first tile and the next block. */
-        const int64_t ahead = tile + 1 < task->tile_last ? (o + count) * b->weights_taps + b->weights_first * pitch
-                                                         : (b->weights_first + b->taps) * plan->tile;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, columns = task->size[2];
+    const int64_t pieces = parts(columns, kernels->tile), fewest = columns / pieces, calls = task->size[1] * pieces;
+    const int64_t more = (columns - fewest * pieces) * (fewest + 1);        /* columns of the pieces that are larger by one */
+    int64_t index, r, j, positions;
+    for (index = task->tile_first; index < task->tile_last; index++) {
+        const taps_tile t = tile_at(b, index);
+        const int wide = t.pitch > lanes;
+        const ptrdiff_t step = plan->prepacked ? (ptrdiff_t)(t.pitch / calls) : 0;
+        /* What comes next, of which each call fetches its share: the next tile's weights of this block, or those of the first tile
+         * and the next block. */
+        const char *next = index + 1 < task->tile_last ? t.weights + t.count * b->weights_taps * size
+                                                       : b->weights + (b->weights_first + b->taps) * plan->tile * size;
+        if (!plan->prepacked) next = t.weights;
         for (r = 0; r < task->size[1]; r++)
-            for (piece = 0; piece < pieces; piece++) {
-                const int64_t j = piece * columns / pieces, positions = (piece + 1) * columns / pieces - j;
-                const int64_t calls = task->size[1] * pieces, call = r * pieces + piece;   /* each fetches its share */
-                const char *weights = weights_at(b, o, pitch);
-                char *sums = b->sums + ((r * columns + j) * plan->sums_plane + o) * size;
+            for (j = 0; j < columns; j += positions, next += step * b->taps * size) {
+                char *sums = t.sums + (r * columns + j) * plan->sums_plane * size;
+                char *output = t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums;
+                positions = fewest + (j < more);
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernels->taps[positions][wide](
-                    weights, b->w_at[pitch != plan->tile], b->x + (r * b->x_row + j) * size,
-                    b->x_at, b->taps, NULL, b->first ? b->bias + o * size : sums, b->first ? 0 : (ptrdiff_t)plan->sums_plane,
-                    b->output ? b->output + (o * b->output_plane + r * b->output_row + j * b->output_step) * size : sums,
-                    (ptrdiff_t)(b->output ? b->output_step : plan->sums_plane), b->output ? count - wide * lanes : lanes,
-                    b->output && plan->stream, plan->prepacked ? b->weights + (ahead + b->taps * pitch * call / calls) * size : weights,
-                    plan->prepacked ? (ptrdiff_t)(pitch / calls) : 0);
+                    t.weights, t.w_at, b->x + (r * b->x_row + j) * size, b->x_at, b->taps, NULL, t.start ? t.start : sums,
+                    t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
+                    t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step);
             }
     }
 }
@@ -233,7 +244,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.w_at = (const ptrdiff_t *const *)t.weight;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
-    b.bias = bias && d->divisor == 1 ? bias + channel_0 * size : NULL;
+    b.bias = bias && d->divisor == 1 ? bias + (channel_0 + task->out_first) * size : NULL;
     b.sums = work + plan->sums_at;
     b.output = NULL;
     b.output_plane = d->output_stride[1] / size;
@@ -253,7 +264,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     if (plan->form == ACROSS) {
         char *start = work + plan->bias_at;
         memset(start, 0, (size_t)(plan->sums_plane * size));
-        if (b.bias) memcpy(start, b.bias + task->out_first * size, (size_t)(task->out_count * size));
+        if (b.bias) memcpy(start, b.bias, (size_t)(task->out_count * size));
         b.bias = start;
     }
     for (c = 0; c < plan->channels; c += plan->channel_block) {
