@@ -20,7 +20,7 @@ int cconv_box_serves(const cconv_plan *plan)
            && d->stride[2] == 1 && d->dilation[1] == 1 && d->dilation[2] == d->interleave && d->weights != CCONV_WEIGHTS_PLAIN;
 }
 
-double cconv_box_cost(const cconv_desc *d) { return 28 + 4 * log2((double)d->kernel[1]) + 4.5 * log2((double)d->kernel[2]); }
+double cconv_box_cost(const cconv_desc *d) { return 17 + 4 * log2((double)d->kernel[1]) + 4.5 * log2((double)d->kernel[2]); }
 
 /* Where the kernel lies behind the weight, in values. */
 static int64_t kernel_at(const cconv_plan *plan) { return LINE / (int64_t)cconv_type_size(plan->desc.compute); }

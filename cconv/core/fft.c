@@ -29,14 +29,13 @@ enum {
 /* What the magnitudes of the weights must add up to, for none of their transform's values to lose bits to underflow. */
 static double least_sum(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p-100 : 0x1p-980; }
 
-/* What a vector of outputs takes in multiplications, with tiles of that length and width: measured. */
+/* What a vector of outputs takes in multiplications, with tiles of that length and width: measured over 4100 random pictures. */
 static double cost_of(const cconv_plan *plan, int64_t length, int64_t wide)
 {
     const double reach = (double)((plan->desc.kernel[2] - 1) * plan->desc.dilation[2]);
     const double rows = (double)length / (double)(length - plan->desc.kernel[1] + 1), columns = (double)wide / ((double)wide - reach);
-    const double each = length * wide > HELD_TILES ? 150 : 120;
-    if (wide == 0) return rows * (3.5 * log2((double)length) + 4.4 * (double)plan->desc.kernel[2] + (length > 256 ? 125 : 75));
-    return rows * columns * (3.5 * log2((double)(length * wide)) + each);
+    if (wide == 0) return rows * (1.1 * log2((double)length) + 3.2 * (double)plan->desc.kernel[2] + (length > 256 ? 240 : 55));
+    return rows * columns * (1.1 * log2((double)(length * wide)) + (length * wide > HELD_TILES ? 420 : 100));
 }
 
 /* Of what width tiles of that length are, best: a function of the kernel. */
@@ -59,7 +58,7 @@ static double whole_cost(const cconv_plan *plan, int64_t length)
     const double height = (double)plan->output[1], width = (double)plan->output[2];
     const double vectors = height * width / (plan->desc.compute == CCONV_F32 ? 16 : 8);
     const double whole = (double)up(plan->output[1], rows) / height * (wide ? (double)up(plan->output[2], columns) / width : 1);
-    return whole * cost_of(plan, length, wide) + (double)length * (double)(wide ? 2 * wide : plan->desc.kernel[2]) * 15 / vectors;
+    return whole * cost_of(plan, length, wide) + ((double)length * (double)(wide ? 2 * wide : plan->desc.kernel[2]) * 6.4 + 9600) / vectors;
 }
 
 static int64_t best_length(const cconv_plan *plan)

@@ -291,6 +291,9 @@ CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t co
 /* layout.c: the phases of the stride that taps use, where they lie. */
 CCONV_HIDDEN void cconv_lay_out_phases(cconv_plan *plan);
 
+/* layout.c: whether taps takes less time than rows. */
+CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
+
 /* layout.c: the rest of a plan by taps or rows that has been checked; parts of it that winograd.c shares. */
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);

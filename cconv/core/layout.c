@@ -57,29 +57,53 @@ void cconv_lay_out_phases(cconv_plan *plan)
     }
 }
 
-/* How `taps` uses its vectors: what each way takes for one multiplication, the multiplications of empty
- * lanes included; loads and stores are counted in multiplications that they take the time of. */
-static int choose_form(const cconv_plan *plan)
+/* How `taps` uses its vectors, and what that takes for one multiplication, those of empty lanes included, with tiles of
+ * up to `most` scalars; loads and stores are counted in multiplications that they take the time of. */
+static double choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, int *best)
 {
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t lanes = kernels->lanes, outputs = plan->outputs;
-    const int64_t columns = least(plan->output[2], BAND_COLUMNS / 8);
+    const int64_t outputs = plan->outputs, columns = least(plan->output[2], BAND_COLUMNS / 8);
     const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
-    const double scalars = (double)parts(columns, parts(columns, kernels->tile));
+    const double tile = (double)parts(outputs, parts(outputs, most)), scalars = (double)parts(columns, parts(columns, most));
     const int64_t positions = times(columns, plan->output[1]);
     const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps, along = plan->channels_last ? turned : 0;
     double cost[4], loads;
-    int form, best = 0;
+    int form;
     cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
     cost[ALONG_GAPS] = along + ends + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
     cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
-    loads = (4 + (double)plan->tile / 2) / (2 * (double)plan->tile);
+    loads = (4 + tile / 2) / (2 * tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
     loads = (2 + scalars / 2) / (2 * scalars);
     cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + (plan->channels_last ? 0 : turned);
-    for (form = 1; form < 4; form++)
-        if (cost[form] < cost[best]) best = form;
-    return best;
+    for (*best = 0, form = 1; form < 4; form++)
+        if (cost[form] < cost[*best]) *best = form;
+    return cost[*best];
+}
+
+/* How often `rows` goes over an output, about: short columns go down by threes, those of each phase of a stride on their own. */
+static double passes_of(const cconv_plan *plan)
+{
+    const int64_t *k = plan->desc.kernel, phases = plan->cycle[1], columns = times(times(plan->channels, k[0]), k[2]);
+    if (plan->taps > BLOCK_TAPS || k[1] > MAX_SHORT * phases) return (double)parts(plan->taps, BLOCK_TAPS);
+    return (double)least(k[1], phases) * (k[1] <= phases && columns > MAX_SHORT ? 1 : (double)parts(columns, MAX_SHORT));
+}
+
+/* Both in multiplications of a vector, measured over 3700 random layers; as if vectors were the same everywhere, since the bits
+ * depend on it. */
+int cconv_taps_pay(const cconv_plan *plan)
+{
+    const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8, *input = plan->desc.input;
+    const double taps = (double)plan->taps, outputs = (double)plan->outputs, width = (double)plan->output[2];
+    const double vectors = outputs * (double)plan->output[0] * (double)plan->output[1] * width / (double)lanes;
+    const double lines = (double)input[0] * (double)input[1], strips = (double)(plan->output[0] * parts(plan->output[2], 2 * lanes));
+    double rows, across;
+    cconv_plan other = *plan;
+    int form;
+    cconv_lay_out_phases(&other);
+    rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
+           + (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes));       /* loading, line by line */
+    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / BLOCK_TAPS));
+    return across < rows;
 }
 
 /* Output channels in tiles: as even as can be, or whole vectors. */
@@ -90,7 +114,8 @@ static void tile(cconv_plan *plan)
     plan->tiles = parts(outputs, kernels->tile);
     plan->tile = parts(outputs, plan->tiles);
     plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - outputs);
-    plan->form = plan->algorithm == CCONV_ROWS ? ALONG_ROWS : choose_form(plan);
+    plan->form = ALONG_ROWS;
+    if (plan->algorithm != CCONV_ROWS) choose_form(plan, kernels->lanes, kernels->tile, &plan->form);
     if (plan->form != ACROSS) return;
     plan->tile = 2 * kernels->lanes;
     plan->tiles = plan->larger_tiles = parts(outputs, plan->tile);

@@ -87,6 +87,7 @@
 #define cconv_strerror CCONV_JOIN(CCONV_PREFIX, cconv_strerror)
 #define cconv_tap_offsets CCONV_JOIN(CCONV_PREFIX, cconv_tap_offsets)
 #define cconv_taps_pack CCONV_JOIN(CCONV_PREFIX, cconv_taps_pack)
+#define cconv_taps_pay CCONV_JOIN(CCONV_PREFIX, cconv_taps_pay)
 #define cconv_taps_run CCONV_JOIN(CCONV_PREFIX, cconv_taps_run)
 #define cconv_taps_tables CCONV_JOIN(CCONV_PREFIX, cconv_taps_tables)
 #define cconv_task_at CCONV_JOIN(CCONV_PREFIX, cconv_task_at)

@@ -6,9 +6,7 @@
 #include "sizes.h"
 
 
-/* rows: each loaded vector serves several rows of one output channel; taps: several output channels.
- * What was measured: a kernel of one row has no use for `rows` but in being short, and more than a
- * block of taps costs `rows` a pass over its sums. */
+/* rows: each loaded vector serves several rows of one output channel; taps: several output channels. */
 static cconv_algorithm choose(const cconv_plan *plan)
 {
     const cconv_algorithm wanted = plan->desc.algorithm;
@@ -18,9 +16,7 @@ static cconv_algorithm choose(const cconv_plan *plan)
     if (wanted == CCONV_FAST && cconv_fft_serves(plan) && cconv_fft_cost(plan) < cconv_separable_cost(plan)) return CCONV_FFT;
     if (cconv_box_serves(plan)) return CCONV_BOX;
     if (cconv_separable_serves(plan)) return CCONV_SEPARABLE;
-    if (plan->outputs >= 4) return CCONV_TAPS;
-    if (plan->desc.kernel[1] == 1) return times(plan->taps, plan->outputs) >= 16 ? CCONV_TAPS : CCONV_ROWS;
-    return plan->outputs > 1 && plan->taps > BLOCK_TAPS ? CCONV_TAPS : CCONV_ROWS;
+    return (plan->outputs > 1 || plan->channels > 1) && cconv_taps_pay(plan) ? CCONV_TAPS : CCONV_ROWS;
 }
 
 /* What an algorithm does. */

@@ -13,7 +13,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { MOST_REACH = 1 << 14, MOST_STRIDE = 8 };       /* of a row */
+enum { MOST_REACH = 1 << 14, MOST_STRIDE = 8 /* of a row */, BYTES_AT_ONCE = 128, CONVERTED = 6 /* what bytes to floats and back take */ };
 
 /* What a vector of outputs takes in multiplications, measured: by `rows`, and by way of this many products. */
 double cconv_direct_cost(double column, double row) { return 1.1 * column * row; }
@@ -182,15 +182,21 @@ int cconv_is_box(const cconv_desc *d, const char *weights)
     return first != 0;
 }
 
-/* Whether the weights are small whole numbers over 8 bits. */
+/* Whether the weights are small whole numbers over 8 bits, and the picture not so narrow that most of the vectors, of bytes,
+ * would be empty. */
 static int fits_integers(const cconv_desc *desc, const char *weights)
 {
+    const double column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
     cconv_desc any = *desc;
     cconv_plan plan;
     if (desc->input_type != CCONV_U8 || desc->in_channels != 1 || desc->out_channels != 1) return 0;
     any.algorithm = CCONV_ROWS;
     any.rank = 0;
     if (cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
+    if (desc->algorithm != CCONV_INTEGER
+        && cconv_integer_cost(desc) * (double)up(plan.output[2], BYTES_AT_ONCE)
+               > (cconv_direct_cost(column, row) + CONVERTED) * (double)up(plan.output[2], MAX_VECTOR))
+        return 0;
     plan.desc.rank = CCONV_INTEGER_RANK;
     return cconv_integer_serves(&plan) && cconv_is_integer(desc, weights);
 }

@@ -19,8 +19,10 @@ enum {
 double cconv_separable_cost(const cconv_plan *plan)
 {
     const double column = (double)(plan->desc.kernel[0] * plan->desc.kernel[1]), row = (double)plan->desc.kernel[2];
+    const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8, width = plan->output[2];
     if (cconv_box_serves(plan)) return cconv_box_cost(&plan->desc);
-    return cconv_separable_serves(plan) ? cconv_rank_cost((int)plan->desc.rank, column, row) : cconv_direct_cost(column, row);
+    if (cconv_separable_serves(plan)) return cconv_rank_cost((int)plan->desc.rank, column, row);
+    return cconv_direct_cost(column, row) * (double)up(width, lanes) / (double)width + 9 * row * (double)lanes / (double)width;
 }
 
 int cconv_separable_serves(const cconv_plan *plan)
