@@ -90,13 +90,20 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     b->input = input;
     b->output = output;
     for (a = 2; a > 0; a--) {
-        const int64_t index = unit % plan->bands[a], bands = plan->bands[a] / phases_of(plan, a);
-        int64_t start;
+        const int64_t index = unit % plan->bands[a], bands = plan->bands[a] / phases_of(plan, a), band = index % bands;
+        int64_t start, outputs, last;
         unit /= plan->bands[a];
         phase[a] = index / bands;
         start = start_of(plan, a, phase[a]);
-        b->task.first[a] = index % bands * plan->band[a];
-        b->task.size[a] = least(plan->band[a], parts(plan->output[a] - phase[a], d->dilation[a]) - b->task.first[a]);
+        outputs = parts(plan->output[a] - phase[a], d->dilation[a]);
+        last = (band + 1) * plan->band[a];
+        b->task.first[a] = band * plan->band[a];
+        if (a == 1) {       /* rows of tiles as evenly as can be, for several workers; columns are cut where run_locally expects it */
+            const int64_t tiles = parts(outputs, plan->edge);
+            b->task.first[a] = parts(band * tiles, bands) * plan->edge;
+            last = parts((band + 1) * tiles, bands) * plan->edge;
+        }
+        b->task.size[a] = least(last, outputs) - b->task.first[a];
         if (b->task.size[a] <= 0) return 0;
         if (start < d->input[a]) b->input += start * d->input_stride[2 + a];
         b->output += phase[a] * d->output_stride[2 + a];

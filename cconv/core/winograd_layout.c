@@ -172,6 +172,10 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     positions *= plan->units;
     plan->out_blocks = 1;
     while (plan->tasks * plan->out_blocks < 2 && plan->outputs >= 2 * plan->out_blocks * WINOGRAD_SHARED) plan->out_blocks *= 2;
+    /* Few tasks that are not alike leave one worker waiting. */
+    if (plan->tasks > 1 && plan->tasks < SHARES && (plan->tasks % 2 || tiles[1] % (plan->bands[1] / phases_of(plan, 1)))
+        && plan->outputs >= 4 * WINOGRAD_SHARED)
+        plan->out_blocks = 2;
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
