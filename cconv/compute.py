@@ -100,12 +100,24 @@ class EngineJob:
             dilation = (*dilation[:-1], dilation[-1] * pixel)
             pads = (*pads[:-1], (pads[-1][0] * pixel, pads[-1][1] * pixel))
         low, high = job.limits if job.limits and self.direct else (None, None)
-        return engine.Plan(
-            lift(x), self.w, lift(y), job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
-            (1,) * missing + dilation, job.groups, geometry.mode, job.value, job.divisor or 1.0,
-            -np.inf if low is None else low, np.inf if high is None else high, self.algorithm, forced_isa(), pixel,
-            weights=self.weights, tile=self.tile, exact=job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu",
-        )
+
+        def make(x: np.ndarray, w: np.ndarray, y: np.ndarray, geometry: tuple[Any, Any, Any], algorithm: str) -> engine.Plan:
+            return engine.Plan(
+                x, w, y, job.compute, *geometry, job.groups, job.geometry.mode, job.value, job.divisor or 1.0,
+                -np.inf if low is None else low, np.inf if high is None else high, algorithm, forced_isa(), pixel,
+                weights=self.weights, tile=self.tile, exact=job.x.dtype.kind in "biu" and job.w.dtype.kind in "biu",
+            )
+
+        axes = ((1,) * missing + geometry.stride, ((0, 0),) * missing + pads, (1,) * missing + dilation)
+        arrays = lift(x), self.w, lift(y)
+        plan = make(*arrays, axes, self.algorithm)
+        if plan.algorithm == "taps" and len(x) > 1 and y.shape[-1] == 1 and all(a.shape[2] == 1 for a in arrays):
+            # A column of results, or one, for each sample: the samples side by side are the columns of one picture, so that
+            # vectors are full and weights are read once.  The axes H and W become D and H; no sum changes.
+            turned = (arrays[0].transpose(2, 1, 3, 4, 0), self.w.transpose(0, 1, 3, 4, 2), arrays[2].transpose(2, 1, 3, 4, 0))
+            beside = tuple((*axis[1:], none) for axis, none in zip(axes, (1, (0, 0), 1), strict=True))
+            plan = make(*turned, beside, "taps")
+        return plan
 
 
 def _run_engine(job: Job) -> bool:

@@ -1,5 +1,7 @@
 """The result has the same bits for any number of workers, alignment, batch position and memory order."""
 
+import functools
+
 import numpy as np
 import pytest
 from samples import SEED
@@ -125,3 +127,29 @@ def test_results_that_are_written_past_the_caches(dtype, size):
             for workers in (1, 2):
                 out[...] = np.nan
                 np.testing.assert_array_equal(cconv.correlate(part, k, out=out, workers=workers), want)
+
+
+@pytest.mark.parametrize("shape, kernel, options", [
+    ((5, 6, 5, 5), (9, 6, 5, 5), {}),
+    ((33, 8, 1, 1), (40, 4, 1, 1), {"groups": 2}),
+    ((4, 7, 9, 4), (16, 7, 3, 4), {"padding": ((1, 1), (0, 0)), "padding_mode": "edge", "stride": 2}),
+    ((3, 20, 5), (33, 20, 5), {"dilation": 1}),
+    ((2, 3, 1, 1), (5, 3, 3, 3), {"padding": 1, "padding_mode": "constant", "padding_value": 2.5}),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_samples_of_one_column_are_those_of_a_batch_of_one(shape, kernel, options, dtype):
+    random = np.random.default_rng(3)
+    x = (random.standard_normal(shape) * 50).astype(dtype)
+    w, bias = random.standard_normal(kernel).astype(np.float32), random.standard_normal(kernel[0]).astype(np.float32)
+    conv = cconv.conv1d if len(shape) == 3 else cconv.conv2d
+    call = functools.partial(conv, weight=w, bias=bias, dtype=np.float32, activation="relu", **options)
+    want = np.concatenate([call(x[i : i + 1]) for i in range(len(x))])
+    assert want.shape[-1] == 1 and (want > 0).any()
+    np.testing.assert_array_equal(call(x), want)
+    np.testing.assert_array_equal(cconv.Conv(w, bias, dtype=np.float32, activation="relu", **options)(x), want)
+    np.testing.assert_array_equal(call(np.asfortranarray(x)[::-1])[::-1], want)
+    last = call(np.ascontiguousarray(np.moveaxis(x, 1, -1)), layout="channels_last")
+    np.testing.assert_array_equal(np.moveaxis(last, -1, 1), want)
+    out = np.full((*want.shape[:-1], 3), np.nan, np.float32)
+    assert call(x, out=out[..., 1:2]) is not None and np.isnan(out[..., ::2]).all()
+    np.testing.assert_array_equal(out[..., 1:2], want)
