@@ -111,7 +111,8 @@ class EngineJob:
         axes = ((1,) * missing + geometry.stride, ((0, 0),) * missing + pads, (1,) * missing + dilation)
         arrays = lift(x), self.w, lift(y)
         plan = make(*arrays, axes, self.algorithm)
-        if plan.algorithm == "taps" and len(x) > 1 and y.shape[-1] == 1 and all(a.shape[2] == 1 for a in arrays):
+        free = all(a.shape[2] == 1 for a in arrays) and axes[1][0] == (0, 0)
+        if plan.algorithm == "taps" and len(x) > 1 and y.shape[-1] == 1 and free:
             # A column of results, or one, for each sample: the samples side by side are the columns of one picture, so that
             # vectors are full and weights are read once.  The axes H and W become D and H; no sum changes.
             turned = (arrays[0].transpose(2, 1, 3, 4, 0), self.w.transpose(0, 1, 3, 4, 2), arrays[2].transpose(2, 1, 3, 4, 0))

@@ -135,13 +135,14 @@ def test_results_that_are_written_past_the_caches(dtype, size):
     ((4, 7, 9, 4), (16, 7, 3, 4), {"padding": ((1, 1), (0, 0)), "padding_mode": "edge", "stride": 2}),
     ((3, 20, 5), (33, 20, 5), {"dilation": 1}),
     ((2, 3, 1, 1), (5, 3, 3, 3), {"padding": 1, "padding_mode": "constant", "padding_value": 2.5}),
+    ((4, 3, 1, 2, 1), (20, 3, 1, 2, 1), {"padding": ((1, 1), (0, 0), (0, 0)), "stride": (3, 1, 1)}),     # reads the border's depth only
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
 def test_samples_of_one_column_are_those_of_a_batch_of_one(shape, kernel, options, dtype):
     random = np.random.default_rng(3)
     x = (random.standard_normal(shape) * 50).astype(dtype)
     w, bias = random.standard_normal(kernel).astype(np.float32), random.standard_normal(kernel[0]).astype(np.float32)
-    conv = cconv.conv1d if len(shape) == 3 else cconv.conv2d
+    conv = {3: cconv.conv1d, 4: cconv.conv2d, 5: cconv.conv3d}[len(shape)]
     call = functools.partial(conv, weight=w, bias=bias, dtype=np.float32, activation="relu", **options)
     want = np.concatenate([call(x[i : i + 1]) for i in range(len(x))])
     assert want.shape[-1] == 1 and (want > 0).any()
