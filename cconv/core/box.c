@@ -61,9 +61,10 @@ int cconv_box_run(const cconv_plan *plan, int64_t index, const char *input, cons
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = kernels->lanes, pitch = plan->row_pitch;
     const char *start = d->divisor == 1 ? bias : NULL;
     char *plane = work, *sums = work + plan->sums_at;
-    cconv_task task = cconv_task_at(plan, index);
+    cconv_task task;
     int64_t j, r;
     int finite = 1;
+    cconv_task_at(plan, index, &task);
     task.out_count = 1;
     cconv_load_plane(plan, &task, input + task.n * d->input_stride[0], plane, 1);
     for (j = 0; j < task.size[2] + plan->reach[2]; j += lanes)

@@ -18,6 +18,7 @@
 #include "plan.c"
 #include "rank.c"
 #include "rows.c"
+#include "rows_layout.c"
 #include "separable.c"
 #include "store.c"
 #include "taps.c"

@@ -170,16 +170,19 @@ int cconv_is_plan(const cconv_plan *plan, int gradient)
     return plan && plan->desc.size == sizeof plan->desc && plan->kernels && !plan->gradient == !gradient;
 }
 
-int cconv_has(const cconv_buffer *buffer, size_t bytes, size_t align)
+CCONV_INLINE int has(const cconv_buffer *buffer, size_t bytes, size_t align)       /* align is a power of 2, and division slow */
 {
     return buffer->data && buffer->first <= buffer->bytes && buffer->bytes - buffer->first >= bytes
-           && ((uintptr_t)buffer->data + buffer->first) % align == 0;
+           && (((uintptr_t)buffer->data + buffer->first) & (align - 1)) == 0;
 }
 
-int cconv_holds(const cconv_buffer *buffer, const int64_t extent[2], size_t align)
+CCONV_INLINE int holds(const cconv_buffer *buffer, const int64_t extent[2], cconv_type type)
 {
-    return extent[1] == 0 || (cconv_has(buffer, (size_t)extent[1], align) && buffer->first >= (size_t)extent[0]);
+    return extent[1] == 0 || (has(buffer, (size_t)extent[1], cconv_type_size(type)) && buffer->first >= (size_t)extent[0]);
 }
+
+int cconv_has(const cconv_buffer *buffer, size_t bytes) { return has(buffer, bytes, 1); }
+int cconv_holds(const cconv_buffer *buffer, const int64_t extent[2], cconv_type type) { return holds(buffer, extent, type); }
 
 cconv_status cconv_check_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *b, int gradient)
 {
@@ -188,10 +191,12 @@ cconv_status cconv_check_run(const cconv_plan *plan, int64_t first, int64_t last
     int held;
     if (!cconv_is_plan(plan, gradient) || first < 0 || last < first || last > plan->tasks || !b || b->size != sizeof *b) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
-    size = cconv_type_size(d->compute);
-    held = cconv_holds(&b->input, plan->input_extent, cconv_type_size(d->input_type))
-           && cconv_holds(&b->output, plan->output_extent, cconv_type_size(d->output_type)) && cconv_has(&b->workspace, plan->workspace_bytes, 1);
-    held &= plan->prepacked ? cconv_has(&b->weights, plan->packed_bytes, 1) : cconv_holds(&b->weights, plan->weight_extent, cconv_type_size(d->weight_type));
-    held &= gradient || !b->bias.data || cconv_has(&b->bias, (size_t)d->out_channels * size, size);
+    held = holds(&b->input, plan->input_extent, d->input_type) && holds(&b->output, plan->output_extent, d->output_type)
+           && has(&b->workspace, plan->workspace_bytes, 1);
+    held &= plan->prepacked ? has(&b->weights, plan->packed_bytes, 1) : holds(&b->weights, plan->weight_extent, d->weight_type);
+    if (!gradient && b->bias.data) {
+        size = cconv_type_size(d->compute);
+        held &= has(&b->bias, (size_t)d->out_channels * size, size);
+    }
     return held ? CCONV_OK : CCONV_ERROR_BUFFER;
 }

@@ -134,8 +134,9 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const deep_tables *t = (const deep_tables *)(const void *)work;
     char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at;
-    cconv_task task = cconv_task_at(plan, index);
+    cconv_task task;
     int64_t r;
+    cconv_task_at(plan, index, &task);
     task.out_first = 0;
     load(plan, &task, input + task.n * d->input_stride[0], plane);
     if (!plan->prepacked && !order_weights(plan, &t->order, weights, ordered)) return 0;

@@ -239,10 +239,12 @@ int cconv_fft_run(const cconv_plan *plan, int64_t index, const char *input, cons
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), pitch = plan->row_pitch;
-    const cconv_task task = cconv_task_at(plan, index);
-    const int64_t seen = task.size[2] + plan->reach[2];
     char *part[2];
     int half, finite = !weights[0];
+    int64_t seen;
+    cconv_task task;
+    cconv_task_at(plan, index, &task);
+    seen = task.size[2] + plan->reach[2];
     part[0] = work + plan->planes_at;
     part[1] = work + plan->panel_at;
     for (half = 0; half < 2 && finite; half++) {

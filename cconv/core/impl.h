@@ -69,10 +69,14 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
                                const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
 
-/* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows: else the same.  `stream`: past the caches, where
- * whole lines are. */
-typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, const void *w,
-                               const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream);
+/* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows of n values: else the same.  The weights lie w_at bytes from w
+ * on.  `ends`: how rows do.  `stream`: past the caches, where whole lines are. */
+typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w,
+                               const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream);
+
+/* How the last vector of a row of results ends, which begins where the one before it ends: whole, beyond the row; or written in part; or
+ * it begins further left, so that no value beyond the row is read or written, of at least a vector's, which begin with `bias`. */
+enum { BEYOND, PARTLY, WITHIN };
 
 /* One row of taps side by side: y[r][j] (+)= sum over taps t of w[t] * x[r * x_step + t + j], j < n; `whole`: beyond them up
  * to a vector's end may be written. */
@@ -152,7 +156,7 @@ typedef struct cconv_type_kernels {
     int tile;                                               /* scalars of the best tile */
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
-    cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
+    cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
     cconv_deep_kernel *deep;
     cconv_box_kernel *box;
@@ -266,7 +270,7 @@ CCONV_INLINE cconv_task cconv_no_task(void)
 }
 
 /* plan.c: the index-th task of taps or rows; which output channels the block-th block of them has. */
-CCONV_HIDDEN cconv_task cconv_task_at(const cconv_plan *plan, int64_t index);
+CCONV_HIDDEN void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task);
 CCONV_HIDDEN void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task);
 
 /* Where the task's first output lies, in bytes. */
@@ -315,6 +319,7 @@ CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
+CCONV_HIDDEN cconv_status cconv_rows_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
@@ -348,8 +353,8 @@ CCONV_HIDDEN cconv_status cconv_weights_extent(const cconv_desc *desc, int64_t e
 
 /* check.c: whether it is a plan for this kind of run; a buffer has so many bytes from element 0 on; or holds an array; whether a run may begin. */
 CCONV_HIDDEN int cconv_is_plan(const cconv_plan *plan, int gradient);
-CCONV_HIDDEN int cconv_has(const cconv_buffer *buffer, size_t bytes, size_t align);
-CCONV_HIDDEN int cconv_holds(const cconv_buffer *buffer, const int64_t extent[2], size_t align);
+CCONV_HIDDEN int cconv_has(const cconv_buffer *buffer, size_t bytes);
+CCONV_HIDDEN int cconv_holds(const cconv_buffer *buffer, const int64_t extent[2], cconv_type type);
 CCONV_HIDDEN cconv_status cconv_check_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers, int gradient);
 
 CCONV_INLINE char *cconv_element(const cconv_buffer *buffer) { return buffer->data ? (char *)buffer->data + buffer->first : NULL; }

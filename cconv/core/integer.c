@@ -151,11 +151,13 @@ int cconv_integer_run(const cconv_plan *plan, int64_t index, const char *input, 
     const header *of = (const header *)(const void *)weights;
     const ptrdiff_t *offset = (const ptrdiff_t *)(const void *)work;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const cconv_task task = cconv_task_at(plan, index);
     char *plane = work + plan->planes_at, *sums = work + plan->sums_at, *values = work + plan->turned_at;
-    char *to = output + cconv_output_at(plan, &task);
     const int through = of->rounding.words && !writes_words(d, &of->rounding);
+    cconv_task task;
     int64_t r;
+    char *to;
+    cconv_task_at(plan, index, &task);
+    to = output + cconv_output_at(plan, &task);
     if (bias) return cconv_run_part(plan, &task, input, weights + pairs_at(plan) * size, bias, work, output);
     cconv_load_plane(plan, &task, input + task.n * d->input_stride[0], plane, 1);
     for (r = 0; r < task.size[1]; r++, to += d->output_stride[3]) {

@@ -223,6 +223,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef TILES
 #undef NARROW_TILES
 #undef DEFINE_ROWS
+#undef STRIP
 #undef DEFINE_DOWN
 #undef DEFINE_DOWNS
 #undef DOWNS

@@ -33,9 +33,7 @@ enum {
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
     NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
     FEW_OUTPUTS = 32,                   /* or by a few, of any size */
-    STREAMED = 1 << 22,                 /* bytes of results that are written past the caches: they would not stay there */
-    WIDE = 512                          /* columns of a picture that `rows` reads where it lies: narrower ones are
-                                         * faster copied, line after line, if they are not in the cache */
+    STREAMED = 1 << 22                  /* bytes of results that are written past the caches: they would not stay there */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -194,7 +192,7 @@ static int rows_join(const cconv_plan *plan)
 /* Whether channels so far apart fall on different lines of a cache. */
 static int step_serves(int64_t stride) { return stride % 512 != 0; }
 
-/* An output whose lines lie in memory as the sums do is written without a copy, and so does `rows` read
+/* An output whose lines lie in memory as the sums do is written without a copy, and so can `rows` read
  * an input that lies as its planes would. */
 static void in_place(cconv_plan *plan)
 {
@@ -206,7 +204,7 @@ static void in_place(cconv_plan *plan)
         whole &= times(d->kernel[a] - 1, d->dilation[a]) < d->input[a];     /* else no output is free of the border */
         whole &= a == 0 || d->kernel[a] == 1 || !plan->apart[a];
     }
-    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && plan->band[2] >= WIDE && d->input_type == d->compute
+    plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
     if (plan->algorithm == CCONV_TAPS)      /* one tap */

@@ -30,7 +30,7 @@ typedef struct way {
 
 static const way *way_of(const cconv_plan *plan)
 {
-    static const way rows = {cconv_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
+    static const way rows = {cconv_rows_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
     static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
     static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
     static const way box = {cconv_box_lay_out, NULL, cconv_box_pack, cconv_box_run};
@@ -142,7 +142,7 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
     int finite = 1;
     if (!cconv_is_plan(plan, 0) || !weights || !packed || first < 0 || last < first || last > plan->packs) return CCONV_ERROR_ARGUMENT;
     if (first == last) return CCONV_OK;
-    if (!cconv_holds(weights, plan->weight_extent, cconv_type_size(plan->desc.weight_type)) || !cconv_has(packed, plan->packed_bytes, 1))
+    if (!cconv_holds(weights, plan->weight_extent, plan->desc.weight_type) || !cconv_has(packed, plan->packed_bytes))
         return CCONV_ERROR_BUFFER;
     for (index = first; index < last; index++)
         finite &= way_of(plan)->pack(plan, index, cconv_element(weights), cconv_aligned(cconv_element(packed)));
@@ -151,50 +151,65 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
 
 void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task)
 {
+    task->tile_first = task->out_first = 0;
+    task->tile_last = plan->tiles;
+    task->out_count = plan->outputs;
+    if (plan->out_blocks == 1) return;
     task->tile_first = block * plan->tiles / plan->out_blocks;
     task->tile_last = (block + 1) * plan->tiles / plan->out_blocks;
     task->out_first = cconv_tile_first(plan, task->tile_first);
     task->out_count = cconv_tile_first(plan, task->tile_last) - task->out_first;
 }
 
-/* Output channels fastest, so that workers side by side read the same planes. */
-cconv_task cconv_task_at(const cconv_plan *plan, int64_t index)
+/* The last digit of an index whose digits count to n, taken off it; most axes have one digit only, and division is slow. */
+static int64_t digit(int64_t *index, int64_t n)
 {
-    int64_t blocks;
-    cconv_task task;
+    const int64_t all = *index;
+    if (n == 1) return 0;
+    *index = all / n;
+    return all % n;
+}
+
+/* Output channels fastest, so that workers side by side read the same planes. */
+void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
+{
+    const int64_t groups = plan->desc.groups, block = plan->group_block;
     int a;
-    cconv_block_of(plan, index % plan->out_blocks, &task);
-    index /= plan->out_blocks;
+    cconv_block_of(plan, digit(&index, plan->out_blocks), task);
     for (a = 2; a >= 0; a--) {
-        task.first[a] = index % plan->bands[a] * plan->band[a];
-        task.size[a] = least(plan->band[a], plan->output[a] - task.first[a]);
-        index /= plan->bands[a];
+        task->first[a] = digit(&index, plan->bands[a]) * plan->band[a];
+        task->size[a] = least(plan->band[a], plan->output[a] - task->first[a]);
     }
-    task.od = task.first[0];
-    blocks = parts(plan->desc.groups, plan->group_block);
-    task.group = index % blocks * plan->group_block;
-    task.group_count = least(plan->group_block, plan->desc.groups - task.group);
-    task.n = index / blocks;
-    return task;
+    task->od = task->first[0];
+    task->group = digit(&index, block == 1 ? groups : parts(groups, block)) * block;
+    task->group_count = least(block, groups - task->group);
+    task->n = index;
+}
+
+CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
+                             char *output, char *workspace)
+{
+    const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
+    char *work = cconv_aligned(workspace);
+    const way *const way = way_of(plan);
+    int64_t index;
+    if (way->tables && !plan->tabled) way->tables(plan, work);
+    for (index = first; index < last; index++)
+        if (!way->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
+    return CCONV_OK;
 }
 
 cconv_status cconv_run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
                              char *output, char *workspace)
 {
-    const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
-    char *work = cconv_aligned(workspace);
-    int64_t index;
-    if (way_of(plan)->tables) way_of(plan)->tables(plan, work);
-    for (index = first; index < last; index++)
-        if (!way_of(plan)->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
-    return CCONV_OK;
+    return run_tasks(plan, first, last, input, weights, bias, output, workspace);
 }
 
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
 {
     const cconv_status status = cconv_check_run(plan, first, last, buffers, 0);
     if (status != CCONV_OK || first == last) return status;
-    return cconv_run_tasks(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->weights),
+    return run_tasks(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->weights),
                            buffers->bias.data ? cconv_element(&buffers->bias) : NULL, cconv_element(&buffers->output),
                            cconv_element(&buffers->workspace));
 }

@@ -230,7 +230,7 @@ int cconv_rank(const cconv_desc *desc, const cconv_buffer *buffer)
     int integers, products = 0;
     double limit;
     if (!desc || !buffer || desc->size != sizeof *desc || cconv_weights_extent(desc, extent) != CCONV_OK
-        || !cconv_holds(buffer, extent, cconv_type_size(desc->weight_type)))
+        || !cconv_holds(buffer, extent, desc->weight_type))
         return 0;
     weights = cconv_element(buffer);
     integers = (any || desc->algorithm == CCONV_INTEGER) && fits_integers(desc, weights);

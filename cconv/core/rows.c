@@ -12,126 +12,25 @@
  * Weights in order: for each output channel and block of input channels those of all columns; packed, the
  * tables that say where each lies come behind them.
  */
-#include "impl.h"
+#include "rows.h"
 
 #include <math.h>
 
 static const double nothing[1] = {0};
-
-typedef struct column {
-    int64_t c, kd, kw, kh, length;      /* kh: of its first tap; the others follow `cycle` apart */
-} column;
-
-/* How many rows of a plane lie between kernel rows of one phase, which are a cycle apart. */
-static int64_t rows_apart(const cconv_plan *plan)
-{
-    return plan->apart[1] ? 1 : plan->cycle[1] * plan->desc.dilation[1] / plan->desc.stride[1];
-}
-
-/* Calls visit(column) for the columns of `channels` channels that have `length` taps; returns how many. */
-typedef void visitor(const cconv_plan *plan, const column *col, void *state);
-
-static int64_t each_column(const cconv_plan *plan, int64_t channels, int64_t length, visitor *visit, void *state)
-{
-    const cconv_desc *d = &plan->desc;
-    const int64_t cycle = plan->cycle[1];
-    int64_t found = 0, phase, chunk;
-    column col;
-    for (col.c = 0; col.c < channels; col.c++)
-        for (col.kd = 0; col.kd < d->kernel[0]; col.kd++)
-            for (phase = 0; phase < plan->phases[1]; phase++) {
-                const int64_t taps = (d->kernel[1] - phase + cycle - 1) / cycle;
-                const int64_t chunks = (taps + MAX_CLASS - 1) / MAX_CLASS;
-                for (chunk = 0; chunk < chunks; chunk++) {
-                    const int64_t first = chunk * taps / chunks;
-                    col.length = (chunk + 1) * taps / chunks - first;
-                    if (col.length != length) continue;
-                    col.kh = phase + first * cycle;
-                    for (col.kw = 0; col.kw < d->kernel[2]; col.kw++, found++)
-                        if (visit) visit(plan, &col, state);
-                }
-            }
-    return found;
-}
-
-/* The same in the input itself, where it is read in place. */
-static void note_place(const cconv_plan *plan, const column *col, void *state)
-{
-    const cconv_desc *d = &plan->desc;
-    ptrdiff_t **next = (ptrdiff_t **)state;
-    *(*next)++ = (ptrdiff_t)((col->c * d->input_stride[1] + col->kd * d->dilation[0] * d->input_stride[2]
-                              + col->kh * d->dilation[1] * d->input_stride[3]) / d->input_stride[4]
-                             + col->kw * d->dilation[2]);
-}
-
-/* Where the weights of a column's taps lie, in bytes from those of the block's first channel. */
-static void note_weight(const cconv_plan *plan, const column *col, void *state)
-{
-    const cconv_desc *d = &plan->desc;
-    ptrdiff_t **next = (ptrdiff_t **)state;
-    int64_t k;
-    for (k = 0; k < col->length; k++)
-        *(*next)++ = (ptrdiff_t)(col->c * d->weight_stride[1] + col->kd * d->weight_stride[2]
-                                 + (col->kh + k * plan->cycle[1]) * d->weight_stride[3] + col->kw * d->weight_stride[4]);
-}
-
-static void note_offset(const cconv_plan *plan, const column *col, void *state)
-{
-    ptrdiff_t **next = (ptrdiff_t **)state;
-    const int64_t slice = (col->kd * plan->phases[1] + cconv_phase(plan, 1, col->kh)) * plan->phases[2]
-                          + cconv_phase(plan, 2, col->kw);
-    *(*next)++ = (ptrdiff_t)(col->c * plan->plane
-        + (slice * (plan->band[1] + plan->reach[1]) + cconv_entry(plan, 1, col->kh)) * plan->row_pitch
-        + cconv_entry(plan, 2, col->kw));
-}
-
-/* A table for a whole block of channels, and one for the block that is left over at the end: how many
- * columns there are of each length, where they begin in the planes and in the input, and where the
- * weights of their taps lie. */
-typedef struct table {
-    const int64_t *count;
-    const ptrdiff_t *offset, *place, *weight;
-} table;
-
-static table table_at(const cconv_plan *plan, const void *work, int left_over)
-{
-    table t;
-    t.count = (const int64_t *)work + (left_over ? 8 : 0);
-    t.offset = (const ptrdiff_t *)(const void *)((const int64_t *)work + 16) + (left_over ? plan->columns : 0);
-    t.place = (const ptrdiff_t *)(const void *)((const int64_t *)work + 16) + 2 * plan->columns;
-    t.weight = t.place + (left_over ? 2 : 1) * plan->columns;
-    return t;
-}
-
-void cconv_rows_tables(const cconv_plan *plan, char *work)
-{
-    int left_over;
-    for (left_over = 0; left_over < 2; left_over++) {
-        const int64_t count = left_over ? plan->channels % plan->channel_block : plan->channel_block;
-        const table t = table_at(plan, work, left_over);
-        ptrdiff_t *offset = (ptrdiff_t *)t.offset, *place = (ptrdiff_t *)t.place, *weight = (ptrdiff_t *)t.weight;
-        int64_t *counts = (int64_t *)t.count;
-        int length;
-        counts[0] = 0;
-        for (length = 1; length <= MAX_CLASS; length++) {
-            counts[length] = each_column(plan, count, length, note_offset, &offset);
-            if (plan->read_in_place && !left_over) each_column(plan, count, length, note_place, &place);
-            each_column(plan, count, length, note_weight, &weight);
-        }
-    }
-}
+static const ptrdiff_t in_order[2][MAX_SHORT * MAX_SHORT] = {{0, 4, 8, 12, 16, 20, 24, 28, 32}, {0, 8, 16, 24, 32, 40, 48, 56, 64}};
 
 /* n weights, gathered; returns whether all are finite. */
 static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *from, int64_t n, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
     int64_t t;
-    if (d->compute == CCONV_F32 && d->weight_type == CCONV_F32) {
-        float *y = (float *)(void *)out;
-        for (t = 0; t < n; t++) y[t] = *(const float *)(const void *)(weight + from[t]);
+    if (d->weight_type == d->compute && d->compute == CCONV_F32) {
+        for (t = 0; t < n; t++) memcpy(out + 4 * t, weight + from[t], 4);
+    } else if (d->weight_type == d->compute) {
+        for (t = 0; t < n; t++) memcpy(out + 8 * t, weight + from[t], 8);
     } else {
+        cconv_load_kernel *const load = cconv_of_type(plan)->load[d->weight_type];
+        const int64_t size = (int64_t)cconv_type_size(d->compute);
         for (t = 0; t < n; t++) load(weight + from[t], 0, 0, out + t * size, 0, 1, 1);
     }
     return !plan->must_be_finite || cconv_of_type(plan)->within(out, n, INFINITY);
@@ -146,7 +45,7 @@ int cconv_rows_pack(const cconv_plan *plan, int64_t index, const char *weight, c
     int finite = 1;
     int64_t o, c;
     (void)index;
-    cconv_rows_tables(plan, tables);
+    if (!plan->tabled) cconv_rows_tables(plan, tables);
     for (o = 0; o < d->out_channels; o++)
         for (c = 0; c < plan->channels; c += plan->channel_block) {
             const int64_t count = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
@@ -166,23 +65,11 @@ typedef struct region {
 typedef struct band {
     region regions[5];
     int count;
-    int64_t step;               /* rows of a plane between two rows of a column */
     const char *planes, *input;
     int64_t first;              /* where in a channel the first position reads, if some read there */
-    ptrdiff_t input_step;
     char *out;
-    ptrdiff_t out_step;
     int in_place;               /* `out` is the output, of which not a value too many may be written */
 } band;
-
-/* Some columns of the kernel, for all positions of one output channel: `count` of each length. */
-typedef struct columns {
-    const ptrdiff_t *offsets, *places;
-    int64_t count[MAX_CLASS + 1];
-    int64_t short_rows;         /* 0, or at most MAX_SHORT columns all of this length */
-    const char *w, *start;
-    int stream;                 /* the results are not read again soon */
-} columns;
 
 /* Whether the columns are taps of one row, side by side. */
 static int in_line(const columns *c, const ptrdiff_t *offsets)
@@ -205,135 +92,106 @@ static void fetch_below(const char *x, ptrdiff_t step, int64_t rows)
     }
 }
 
+/* The rows of a region, of one phase where they lie `step` apart. */
+typedef struct lines {
+    const char *x;
+    char *y;
+    const ptrdiff_t *offsets;
+    ptrdiff_t pitch, x_step, y_step;
+    int64_t n;
+    int ends, fetch;            /* fetch: what the next block reads */
+} lines;
+
+static void run_blocks(const cconv_plan *plan, const columns *c, const lines *at, int64_t rows)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, n = at->n;
+    const int64_t two = at->ends == WITHIN && n < 2 * lanes ? n : lanes;        /* more positions than this take two vectors */
+    const ptrdiff_t x_step = at->x_step, y_step = at->y_step, *const offsets = at->offsets;
+    const char *x = at->x;
+    char *y = at->y;
+    while (rows > 0) {
+        int height = HEIGHTS - 1;
+        int64_t left, from = 0, last = lanes, most, high;
+        cconv_rows_kernel *const *kernel;
+        while (!kernels->rows[height][0] || (int64_t)1 << height > rows) height--;
+        kernel = kernels->rows[height];
+        high = (int64_t)1 << height;
+        for (left = n; left > 0; left -= most, from += most) {
+            most = left > two ? 2 * lanes : lanes;
+            if (left < most && at->ends == WITHIN) from -= most - left;
+            if (left < most && at->ends == PARTLY) last = left - (most - lanes);
+            if (at->fetch)
+                fetch_below(x + (from + plan->reach[1] * at->pitch + high * x_step) * size, at->pitch * size, plan->rows_apart * high);
+            kernel[most > lanes](x + from * size, x_step, offsets, c->count, c->w, c->start, y + from * size, y_step, last);
+        }
+        x += high * x_step * size;
+        y += high * y_step * size;
+        rows -= high;
+    }
+}
+
 static void run_region(const cconv_plan *plan, const band *at, const region *part, const columns *c)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, step = at->step;
-    const ptrdiff_t pitch = part->inside ? at->input_step : (ptrdiff_t)plan->row_pitch, x_step = (ptrdiff_t)step * pitch;
-    const ptrdiff_t y_step = (ptrdiff_t)step * at->out_step, *offsets = part->inside ? c->places : c->offsets;
-    int64_t phase, r, j;
-    if (in_line(c, offsets)) {
-        kernels->line((part->inside ? at->input : at->planes) + (part->row * pitch + part->column + offsets[0]) * size, pitch,
-                      c->count[1], c->w, c->start, at->out + (part->row * at->out_step + part->column) * size, at->out_step,
-                      part->last_row - part->row, part->last_column - part->column, !at->in_place);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), rows = part->last_row - part->row, step = plan->rows_apart;
+    int64_t phase;
+    lines of;
+    of.n = part->last_column - part->column;
+    of.ends = part->inside && plan->to_the_end ? WITHIN : at->in_place ? PARTLY : BEYOND;
+    of.fetch = part->inside && plan->desc.kernel[2] == 1;       /* nothing else hides how long that takes */
+    of.offsets = part->inside ? c->places : c->offsets;
+    of.pitch = (ptrdiff_t)(part->inside ? plan->input_row : plan->row_pitch);
+    of.x_step = (ptrdiff_t)step * of.pitch;
+    of.y_step = (ptrdiff_t)(step * plan->output_row);
+    of.x = (part->inside ? at->input : at->planes) + (part->row * of.pitch + part->column) * size;
+    of.y = at->out + (part->row * plan->output_row + part->column) * size;
+    if (!c->short_rows && in_line(c, of.offsets)) {
+        kernels->line(of.x + of.offsets[0] * size, of.pitch, c->count[1], c->w, c->start, of.y, (ptrdiff_t)plan->output_row, rows, of.n, !at->in_place);
         return;
     }
-    for (phase = part->row; phase < part->row + step && phase < part->last_row; phase++)
-        for (r = phase; r < part->last_row;) {
-            const int64_t left = (part->last_row - r + step - 1) / step;
-            int height = HEIGHTS - 1;
-            while (!kernels->rows[height][0] || (int64_t)1 << height > left) height--;
-            for (j = part->column; j < part->last_column;) {
-                const int wide = part->last_column - j > lanes;
-                const int64_t most = lanes << wide, valid = part->last_column - j < most ? part->last_column - j : most;
-                const int64_t last = at->in_place ? valid - lanes * wide : lanes;
-                const char *x = (part->inside ? at->input : at->planes) + (r * pitch + j) * size;
-                char *y = at->out + (r * at->out_step + j) * size;
-                if (c->short_rows)
-                    kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1][wide](x, x_step, offsets, left, c->w, c->start,
-                                                                                       y, y_step, last, c->stream);
-                else {
-                    if (part->inside && plan->desc.kernel[2] == 1)      /* nothing else hides how long they take */
-                        fetch_below(x + (plan->reach[1] + (step << height)) * pitch * size, pitch * size, step << height);
-                    kernels->rows[height][wide](x, x_step, offsets, c->count, c->w, c->start, y, y_step, last);
-                }
-                j += valid;
-            }
-            r += c->short_rows ? left * step : step << height;
-        }
-}
-
-static void run(const cconv_plan *plan, const band *at, columns *c, int64_t columns, int64_t taps)
-{
-    int i;
-    for (i = 0; i < at->count; i++) run_region(plan, at, &at->regions[i], c);
-    c->offsets += columns;
-    c->places += columns;
-    c->w += taps * (int64_t)cconv_type_size(plan->desc.compute);
-    c->start = NULL;
-}
-
-/* The columns that are left of each length, and the length that is next. */
-typedef struct rest {
-    int64_t left[MAX_CLASS + 1];
-    int length;
-} rest;
-
-/* Which columns go together: short ones by threes, if that does not make too many sums of sums, but for those of a
- * single row, which serve one output each either way; the others in blocks of at most BLOCK_TAPS taps.  Returns how many taps. */
-static int64_t next_block(const cconv_plan *plan, rest *of, columns *c)
-{
-    int64_t taps = 0;
-    memset(c->count, 0, sizeof c->count);
-    c->short_rows = 0;
-    for (; of->length <= MAX_SHORT && plan->taps <= BLOCK_TAPS; of->length++) {
-        const int64_t left = of->left[of->length];
-        if (left == 0) continue;
-        c->short_rows = of->length == 1 && left > MAX_SHORT ? 0 : of->length;
-        c->count[of->length] = c->short_rows == 0 || left < MAX_SHORT ? left : (int64_t)MAX_SHORT;
-        of->left[of->length] -= c->count[of->length];
-        return c->count[of->length] * of->length;
+    for (phase = 0; phase < step && phase < rows; phase++, of.x += of.pitch * size, of.y += plan->output_row * size) {
+        const int64_t left = step == 1 ? rows : (rows - phase + step - 1) / step;       /* division is slow */
+        if (c->short_rows)
+            kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1](of.x, of.x_step, of.offsets, left, of.n, c->w, in_order[size == 8], c->start, of.y,
+                                                                         of.y_step, of.ends, c->stream);
+        else run_blocks(plan, c, &of, left);
     }
-    while (of->length <= MAX_CLASS && taps + of->length <= BLOCK_TAPS) {
-        const int64_t fit = (BLOCK_TAPS - taps) / of->length, left = of->left[of->length];
-        c->count[of->length] = left < fit ? left : fit;
-        of->left[of->length] -= c->count[of->length];
-        taps += c->count[of->length] * of->length;
-        if (of->left[of->length]) break;
-        of->length++;
-    }
-    return taps;
 }
 
 /* All columns of a block of channels for one output channel. */
-static void run_columns(const cconv_plan *plan, const band *at, const table *t, const char *w, const char *start)
-{
-    rest of;
-    columns c = {t->offset, t->place, {0}, 0, w, start, 0};
-    int64_t taps;
-    memcpy(of.left, t->count, sizeof of.left);
-    of.length = 1;
-    while ((taps = next_block(plan, &of, &c)) > 0) {
-        int64_t columns = 0;
-        int i;
-        for (i = 1; i <= MAX_CLASS; i++) columns += c.count[i];
-        c.stream = plan->stream && taps == plan->taps;        /* nothing will be added */
-        run(plan, at, &c, columns, taps);
-    }
-}
-
-static void note_order(const cconv_plan *plan, const column *col, void *state)
-{
-    cconv_order *order = (cconv_order *)state;
-    int64_t k;
-    for (k = 0; k < col->length; k++, order->taps++) {
-        order->row[order->taps] = col->kh + k * plan->cycle[1];
-        order->column[order->taps] = col->kw;
-    }
-}
-
-/* Short columns go down together: by rows. */
-static void across(int64_t *values, int64_t columns, int64_t rows)
-{
-    int64_t same[MAX_SHORT * MAX_SHORT], i;
-    memcpy(same, values, (size_t)(columns * rows) * sizeof *values);
-    for (i = 0; i < columns * rows; i++) values[i] = same[i % columns * rows + i / columns];
-}
-
-void cconv_rows_order(const cconv_plan *plan, cconv_order *order)
+static void run_columns(const cconv_plan *plan, const band *at, const table *t, int64_t taps, const char *w, const char *start)
 {
     rest of;
     columns c;
-    int64_t *run = order->run, at = 0;
-    order->taps = 0;
-    of.left[0] = 0;
-    for (of.length = 1; of.length <= MAX_CLASS; of.length++) of.left[of.length] = each_column(plan, 1, of.length, note_order, order);
-    of.length = 1;
-    for (; (*run = next_block(plan, &of, &c)) > 0; at += *run++)
-        if (c.short_rows) {
-            across(order->row + at, c.count[c.short_rows], c.short_rows);
-            across(order->column + at, c.count[c.short_rows], c.short_rows);
+    int i;
+    c.offsets = t->offset;
+    c.places = t->place;
+    c.w = w;
+    c.start = start;
+    c.count = t->count;
+    c.short_rows = plan->short_rows;
+    c.stream = plan->stream && plan->once;      /* else sums will be added to */
+    of.length = 0;
+    for (;;) {
+        int64_t block = taps;
+        if (!plan->once) {
+            if (of.length == 0) {
+                memcpy(of.left, t->count, sizeof of.left);
+                of.length = 1;
+            }
+            block = cconv_rows_block(plan, &of, &c);
         }
+        for (i = 0; i < at->count; i++) run_region(plan, at, &at->regions[i], &c);
+        taps -= block;
+        if (taps == 0) return;
+        for (i = 1; i <= MAX_CLASS; i++) {
+            c.offsets += c.count[i];
+            c.places += c.count[i];
+        }
+        c.w += block * (int64_t)cconv_type_size(plan->desc.compute);
+        c.start = NULL;
+    }
 }
 
 /* The planes of a region. */
@@ -359,21 +217,29 @@ static void find_inside(int64_t first, int64_t count, int64_t reach, int64_t n, 
 
 static void add_region(band *at, int64_t row, int64_t last_row, int64_t column, int64_t last_column, int inside)
 {
-    const region part = {row, last_row, column, last_column, inside};
-    if (row < last_row && column < last_column) at->regions[at->count++] = part;
+    region *const part = &at->regions[at->count];
+    if (row >= last_row || column >= last_column) return;
+    part->row = row;
+    part->last_row = last_row;
+    part->column = column;
+    part->last_column = last_column;
+    part->inside = inside;
+    at->count++;
 }
 
 static void find_regions(const cconv_plan *plan, const cconv_task *task, band *at)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
+    const int64_t lanes = cconv_of_type(plan)->lanes;
     const int64_t depth = task->od * d->stride[0] - d->before[0], row = task->first[1] - d->before[1];
     const int64_t column = task->first[2] - d->before[2], height = task->size[1], width = task->size[2];
     int64_t rows[2] = {0, 0}, columns[2] = {0, 0};
     if (plan->read_in_place && depth >= 0 && depth + (d->kernel[0] - 1) * d->dilation[0] < d->input[0]) {
-        /* A kernel may read a vector beyond the last of a row: not in the last row, where the array may end. */
-        find_inside(row, height, plan->reach[1], d->input[1] - 1, at->step * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
-        find_inside(column, width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
+        /* Where one pass does it, the last vectors end with the row, and some results are computed twice.  Else what is left of a
+         * row is copied, and a kernel may read beyond it: not in the last row, where the array may end. */
+        find_inside(row, height, plan->reach[1], d->input[1] - !plan->to_the_end, plan->rows_apart * (d->kernel[1] <= MAX_SHORT ? 1 : 8), rows);
+        find_inside(column, plan->to_the_end ? width : width / lanes * lanes, plan->reach[2], d->input[2], lanes, columns);
+        if (columns[1] - columns[0] < lanes) columns[1] = columns[0];
     }
     at->count = 0;
     at->first = 0;
@@ -384,7 +250,36 @@ static void find_regions(const cconv_plan *plan, const cconv_task *task, band *a
     add_region(at, rows[0], rows[1], columns[0], columns[1], 1);
     add_region(at, rows[0], rows[1], columns[1], width, 0);
     add_region(at, rows[1], height, 0, width, 0);
-    at->input_step = (ptrdiff_t)(d->input_stride[3] / size);
+}
+
+/* Where no band touches a border, and one pass leads from the input to the output: nothing is copied, no region differs from another. */
+static int run_straight(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                        char *work, char *output)
+{
+    const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const table t = table_at(plan, work, 0);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
+    const char *x = input + task->n * stride[0] + (task->od * d->stride[0] - d->before[0]) * stride[2]
+                    + (task->first[1] - d->before[1]) * stride[3] + (task->first[2] - d->before[2]) * size;
+    char *y = output + cconv_output_at(plan, task);
+    cconv_down_kernel *const down = kernels->down[plan->short_rows - 1][t.count[plan->short_rows] - 1];
+    int64_t out = task->group * plan->outputs;
+    const int64_t last = out + task->group_count * plan->outputs;
+    for (; out < last; out++, y += d->output_stride[1]) {
+        const int64_t group = plan->outputs == 1 ? out : out / plan->outputs;       /* division is slow */
+        const int lie = !plan->prepacked && d->weight_type == d->compute;
+        const char *w = lie ? weights + out * d->weight_stride[0] : weights + out * plan->taps * size;
+        if (!plan->prepacked && !lie) {
+            gather(plan, weights + out * d->weight_stride[0], t.weight, plan->taps, work + plan->ordered_at);     /* no border: need not be finite */
+            w = work + plan->ordered_at;
+        }
+        down(x + group * plan->channels * stride[1], (ptrdiff_t)plan->input_row, t.place, task->size[1], task->size[2], w, lie ? t.weight : in_order[size == 8],
+             bias && d->divisor == 1 ? bias + out * size : (const char *)nothing, y, (ptrdiff_t)plan->output_row, WITHIN,
+             plan->stream);
+    }
+    if (plan->stream) plan->kernels->drain();
+    return 1;
 }
 
 int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
@@ -393,42 +288,42 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
-    const cconv_task task = cconv_task_at(plan, index);
-    cconv_task part = task;
-    int64_t c, o, i;
+    int64_t c, o, i, first_group;
     int k;
+    cconv_task task;
     band at;
+    cconv_task_at(plan, index, &task);
+    if (plan->straight) return run_straight(plan, &task, input, weights, bias, work, output);
+    first_group = task.group;
     at.planes = planes;
     at.in_place = plan->write_in_place;
-    at.step = rows_apart(plan);
-    at.out_step = (ptrdiff_t)(plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch);
     find_regions(plan, &task, &at);
-    for (; part.group < task.group + task.group_count; part.group++) {
+    for (; task.group < first_group + task.group_count; task.group++) {
         for (c = 0; c < plan->channels; c += plan->channel_block) {
             const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
             const table t = table_at(plan, work, held < plan->channel_block);
-            const char *channel = input + part.n * d->input_stride[0] + (part.group * plan->channels + c) * d->input_stride[1];
+            const char *channel = input + task.n * d->input_stride[0] + (task.group * plan->channels + c) * d->input_stride[1];
             for (i = 0; i < held; i++)
                 for (k = 0; k < at.count; k++)
                     if (!at.regions[k].inside)
-                        load_region(plan, &part, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
-                                    part.group == task.group && c == 0);
+                        load_region(plan, &task, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
+                                    task.group == first_group && c == 0);
             at.input = channel + at.first;
-            for (o = 0; o < part.out_count; o++) {
-                const int64_t out = part.group * plan->outputs + part.out_first + o;
+            for (o = 0; o < task.out_count; o++) {
+                const int64_t out = task.group * plan->outputs + task.out_first + o;
                 const char *w = weights + (out * plan->taps + c * plan->kernel) * size;
                 if (!plan->prepacked) {
                     const char *from = weights + out * d->weight_stride[0] + c * d->weight_stride[1];
                     if (!gather(plan, from, t.weight, held * plan->kernel, ordered)) return 0;
                     w = ordered;
                 }
-                at.out = plan->write_in_place ? output + cconv_output_at(plan, &part) + o * d->output_stride[1]
+                at.out = plan->write_in_place ? output + cconv_output_at(plan, &task) + o * d->output_stride[1]
                                               : work + plan->sums_at + o * plan->sums_plane * size;
-                run_columns(plan, &at, &t, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)nothing);
+                run_columns(plan, &at, &t, held * plan->kernel, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)nothing);
             }
         }
         if (!plan->write_in_place)
-            cconv_store_band(plan, &part, work + plan->sums_at, plan->sums_pitch, plan->sums_plane, bias, output);
+            cconv_store_band(plan, &task, work + plan->sums_at, plan->sums_pitch, plan->sums_plane, bias, output);
     }
     if (plan->stream) plan->kernels->drain();
     return 1;

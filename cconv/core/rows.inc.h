@@ -85,19 +85,20 @@ DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_R
 DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
 #endif
 
-/* down: N short columns, side by side or not, for NV vectors of any number of output rows.  Each input
+/* down: N short columns, side by side or not, for strips of NV vectors of any number of output rows.  Each input
  * row is loaded once and serves the C outputs that are under way; where the columns are `close`, the
- * vectors of the second and third are cut out of those of the first. */
+ * vectors of the second and third are cut out of those of the first, but for the last, beyond which nothing is read.  What is
+ * `usual` takes few branches: a strip is short enough that the CPU foresees its end. */
 CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int close, const T *x, ptrdiff_t x_step,
-                              const ptrdiff_t *offset, int64_t rows, const T *w, const T *bias, T *y, ptrdiff_t y_step,
-                              int64_t last, int stream)
+                              const ptrdiff_t *offset, int64_t rows, const char *w, const ptrdiff_t *w_at, const T *bias, T *y,
+                              ptrdiff_t y_step, int64_t last, int stream)
 {
     const T *first = x + offset[0], *second = x + offset[N > 1 ? 1 : 0], *third = x + offset[N > 2 ? 2 : 0];
     V u[3][3], a[3][4], start = SET1(bias ? bias[0] : 0);
-    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step);
+    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step), usual = bias && last == LANES && !past;
     int64_t i;
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
-#define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(w[n * C + k]);
+#define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(*(const T *)(const void *)(w + w_at[n * C + k]));
     EACH_TAP(SPREAD)
 #undef SPREAD
     a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
@@ -107,8 +108,8 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
         if (NV > 1) v[0][1] = LOAD(first + LANES);
 #define CUT(n, from) \
         if (n < N && close) { \
-            v[n][0] = SHIFTED(first, v[0][0], NV > 1 ? v[0][1] : LOAD(first + LANES), n); \
-            if (NV > 1) v[n][1] = SHIFTED(first + LANES, v[0][1], LOAD(first + 2 * LANES), n); \
+            v[n][0] = NV > 1 ? SHIFTED(first, v[0][0], v[0][1], n) : LOAD(first + n); \
+            if (NV > 1) v[n][1] = LOAD(first + LANES + n); \
         } else if (n < N) { \
             v[n][0] = LOAD(from); \
             if (NV > 1) v[n][1] = LOAD(from + LANES); \
@@ -124,12 +125,17 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
         EACH_TAP(USE)
 #undef USE
         if (i >= 0) {
-            b0 = b1 = b2 = b3 = start;
-            if (!bias) {
-                b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
-                if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
+            if (usual) {
+                STORE(y, ADD(start, a[0][0]));
+                if (NV > 1) STORE(y + LANES, ADD(start, a[0][1]));
+            } else {
+                b0 = b1 = b2 = b3 = start;
+                if (!bias) {
+                    b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
+                    if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
+                }
+                WRITE_ROW(0, y, past)
             }
-            WRITE_ROW(0, y, past)
             y += y_step;
         }
         a[0][0] = a[1][0];
@@ -139,20 +145,28 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 #undef EACH_TAP
 }
 
-#define DEFINE_DOWN(N, C, NV) \
-    static void NAME(down_##N##_##C##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, \
-                                            const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, int stream) \
+#define STRIP(N, C, NV, close) \
+    NAME(strip)(N, C, NV, close, (const T *)x + from, x_step, offset, rows, (const char *)w, w_at, (const T *)bias, (T *)y + from, y_step, last, \
+                stream)
+#define DEFINE_DOWN(N, C) \
+    static void NAME(down_##N##_##C)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w, \
+                                     const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream) \
     { \
-        if (N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2)) \
-            NAME(strip)(N, C, NV, 1, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last, stream); \
-        else \
-            NAME(strip)(N, C, NV, 0, (const T *)x, x_step, offset, rows, (const T *)w, (const T *)bias, (T *)y, y_step, last, stream); \
+        const int close = N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2); \
+        const int64_t two = ends == WITHIN && n < 2 * LANES ? n : LANES;      /* more positions than this take two vectors */ \
+        int64_t left, from = 0, last = LANES, most; \
+        for (left = n; left > 0; left -= most, from += most) { \
+            most = left > two ? 2 * LANES : LANES; \
+            if (left < most && ends == WITHIN) from -= most - left; \
+            if (left < most && ends == PARTLY) last = left - (most - LANES); \
+            if (most > LANES && close) STRIP(N, C, 2, 1); \
+            else if (most > LANES) STRIP(N, C, 2, 0); \
+            else if (close) STRIP(N, C, 1, 1); \
+            else STRIP(N, C, 1, 0); \
+        } \
     }
-#define DEFINE_DOWNS(C) \
-    DEFINE_DOWN(1, C, 1) DEFINE_DOWN(1, C, 2) DEFINE_DOWN(2, C, 1) DEFINE_DOWN(2, C, 2) DEFINE_DOWN(3, C, 1) DEFINE_DOWN(3, C, 2)
-#define DOWNS(C) \
-    {{NAME(down_1_##C##_1), NAME(down_1_##C##_2)}, {NAME(down_2_##C##_1), NAME(down_2_##C##_2)}, \
-     {NAME(down_3_##C##_1), NAME(down_3_##C##_2)}}
+#define DEFINE_DOWNS(C) DEFINE_DOWN(1, C) DEFINE_DOWN(2, C) DEFINE_DOWN(3, C)
+#define DOWNS(C) {NAME(down_1_##C), NAME(down_2_##C), NAME(down_3_##C)}
 DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
 
 /* line: taps side by side in one row, for n positions of any number of rows.  The vectors of all taps but every

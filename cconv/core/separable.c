@@ -137,10 +137,11 @@ int cconv_separable_run(const cconv_plan *plan, int64_t index, const char *input
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    cconv_task task = cconv_task_at(plan, index);
+    cconv_task task;
     cconv_plan part;
     int64_t r, row;
     int finite = 1;
+    cconv_task_at(plan, index, &task);
     input += task.n * d->input_stride[0];
     task.out_first = task.group = 0;
     output += cconv_output_at(plan, &task);

@@ -232,11 +232,13 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const tables t = tables_of(plan, work);
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
-    const cconv_task at_index = cconv_task_at(plan, index), *task = &at_index;
-    const int64_t channel_0 = task->group * plan->outputs;
-    cconv_task copied = *task;
-    int64_t c, at, tile;
+    cconv_task at_index, copied;
+    const cconv_task *const task = &at_index;
+    int64_t c, at, tile, channel_0;
     block b;
+    cconv_task_at(plan, index, &at_index);
+    channel_0 = task->group * plan->outputs;
+    copied = *task;
     b.plan = plan;
     b.task = task;
     b.x = plan->form == ALONG_PANEL ? panel : planes;
