@@ -154,3 +154,23 @@ def test_samples_of_one_column_are_those_of_a_batch_of_one(shape, kernel, option
     out = np.full((*want.shape[:-1], 3), np.nan, np.float32)
     assert call(x, out=out[..., 1:2]) is not None and np.isnan(out[..., ::2]).all()
     np.testing.assert_array_equal(out[..., 1:2], want)
+
+
+def test_auto_chooses_alike_for_every_instruction_set(monkeypatch):
+    """Else its results would have other bits on another CPU."""
+    fused = [isa for isa in cconv.engine.instruction_sets() if isa != "generic"]
+    if len(fused) < 2:
+        pytest.skip("this CPU has one instruction set with fused multiply-add, or none")
+    rng, chosen = np.random.default_rng(SEED), {}
+    for case in range(400):
+        channels, outputs, groups = (int(n) for n in (*np.exp(rng.uniform(0, 5, 2)), rng.choice([1, 1, 1, 4])))
+        k, stride = int(rng.choice([1, 2, 3, 3, 3, 5])), int(rng.choice([1, 1, 2]))
+        x = np.broadcast_to(np.float32(0), (1, channels * groups, *rng.integers(5, 90, 2)))
+        w = np.broadcast_to(np.float32(0), (outputs * groups, channels, k, k))
+        for isa in fused:
+            monkeypatch.setenv("CCONV_ISA", isa)
+            plan = cconv.explain(x, w, stride=stride, padding=k // 2, groups=groups)
+            assert plan.isa == isa
+            chosen.setdefault(case, set()).add(plan.algorithm)
+    assert all(len(ways) == 1 for ways in chosen.values()), f"seed {SEED}"
+    assert set().union(*chosen.values()) == {"rows", "taps", "winograd"}

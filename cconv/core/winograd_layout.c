@@ -120,10 +120,10 @@ static int64_t edge_of(const cconv_plan *plan)
     return counted(plan, 2, lanes) < counted(plan, 4, lanes) ? 2 : 4;
 }
 
-/* Whether it is faster than `taps`. */
+/* Whether it is faster than `taps`; the same with every instruction set, too. */
 int cconv_winograd_pays(const cconv_plan *plan)
 {
-    const int64_t lanes = cconv_of_type(plan)->lanes;
+    const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = KERNEL * (double)plan->channels * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
