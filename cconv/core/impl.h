@@ -59,7 +59,7 @@ enum {
  * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written; `stream`: past
  * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
-                               const ptrdiff_t *scalar_at, int64_t taps, const void *bias, const void *before,
+                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
                                const void *next, ptrdiff_t next_step);
 

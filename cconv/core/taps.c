@@ -124,11 +124,11 @@ static void run_along(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (t.output)
-                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                                   t.output + (r * b->output_row + j * b->output_step) * size, (ptrdiff_t)b->output_plane, last,
                                   plan->stream, x, 0);
                 else
-                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                                   sums, (ptrdiff_t)plan->sums_plane, lanes, 0, x, 0);
             }
     }
@@ -161,7 +161,7 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernels->taps[positions][wide](
-                    t.weights, t.w_at, b->x + (r * b->x_row + j) * size, b->x_at, b->taps, NULL, t.start ? t.start : sums,
+                    t.weights, t.w_at, b->x + (r * b->x_row + j) * size, b->x_at, 1, b->taps, NULL, t.start ? t.start : sums,
                     t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
                     t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step);
             }
