@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,6 +48,13 @@ def compile_all(where, compiler, sources, flags, flags_of=lambda source: []):
     where.mkdir(exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:      # the longest first
         return list(pool.map(one, sorted(sources, key=lambda s: "512" not in s.name)))
+
+
+def compile_one(where, compiler, flags):
+    """All of it as one object, of the file that includes the others."""
+    where.mkdir()
+    run(compiler, f"-I{CORE}", *flags, "-c", CORE / "cconv.c", "-o", where / "cconv.o")
+    return [where / "cconv.o"]
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +104,18 @@ def test_other_cpu_same_bits(optimised, tmp_path):
         assert run(programs["here"], "--digest", isa).stdout == neon, f"{isa} and neon differ"
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-def test_no_warnings(compiler):
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+CXX = ["-std=c++17", "-x", "c++"]
+
+
+@pytest.mark.parametrize("compiler, language", [
+    (COMPILERS[0], ["-std=c11"]), ("clang", ["-std=c11"]), ("g++", CXX), ("clang++", CXX),
+], ids=["gcc", "clang", "g++", "clang++"])  # fmt: skip
+def test_no_warnings(compiler, language):
+    """Each file by itself and, as cconv.c, all of them as one translation unit."""
     needs(compiler)
-    flags = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
-    for source in SOURCES:
-        run(compiler, *COMMON, *flags, "-fsyntax-only", source)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda source: run(compiler, *language, *WARNINGS, "-fsyntax-only", source), [CORE / "cconv.c", *SOURCES]))
 
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
@@ -153,9 +167,93 @@ def test_no_spills(compiler, isa, optimised):
     assert not new, f"{compiler} moves vectors to or from the stack in the loops of {new}"
 
 
+# What the core may ask of others: copying, comparing and mathematics.
+ELSEWHERE = {
+    "memcpy", "memmove", "memset", "memcmp", "strcmp", "cos", "sin", "sincos", "sqrt", "floor", "fmod", "fmax", "fmin", "rint", "fabs",
+    "frexp", "ilogb", "ldexp", "log2", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail",
+}  # fmt: skip
+
+
+def symbols(objects, *options):
+    """Names of strong global symbols: what the mangling of C++ puts around one is taken off it."""
+    lines = [line.split() for line in run("nm", "-g", *options, *objects).stdout.splitlines()]
+    names = [line[-1] for line in lines if len(line) > 1 and line[-2] not in "VWvw"]
+    return {re.sub(r"^_Z\d+(\w+?_cconv_|cconv_)", r"\1", name.removeprefix("_") if sys.platform == "darwin" else name) for name in names}
+
+
 def test_symbols(optimised):
+    """Nothing without the prefix, names.h lists all there is, and nothing is asked for that could allocate, lock or print."""
     needs(COMPILERS[0], "nm")
     objects = optimised(COMPILERS[0])
-    names = {line.split()[-1] for line in run("nm", "-g", "--defined-only", *objects).stdout.splitlines()
-             if len(line.split()) == 3}
+    names = symbols(objects, "--defined-only")
     assert "cconv_run" in names and not {n for n in names if not n.startswith("cconv_")}
+    listed = set(re.findall(r"^#define (cconv_\w+) CCONV_JOIN", (CORE / "names.h").read_text(), re.MULTILINE))
+    assert names - listed == set()
+    assert {n for n in listed - names if not n.startswith("cconv_kernels__")} == set()        # those of other CPUs
+    assert symbols(objects, "--undefined-only") - names <= ELSEWHERE
+
+
+def test_prefix(optimised, tmp_path):
+    """Every symbol has the prefix, as many files, as one and as C++; three copies in one program do not meet."""
+    needs(COMPILERS[0], "g++", "nm")
+    ways = {
+        "mylib_": lambda where: compile_all(where, COMPILERS[0], SOURCES, ["-O0", "-DCCONV_PREFIX=mylib_"]),
+        "other_": lambda where: compile_one(where, "g++", [*CXX, "-O0", "-DCCONV_PREFIX=other_"]),
+    }
+    linked = list(optimised(COMPILERS[0]))
+    for prefix, compile_copy in ways.items():
+        copy = compile_copy(tmp_path / prefix)
+        names = symbols(copy, "--defined-only")
+        assert f"{prefix}cconv_run" in names and not {n for n in names if not n.startswith(prefix)}
+        linked += copy
+    copies = ROOT / "tests" / "core_copies.c"
+    callers = [["-DCOPY=run_plain"], ["-DCOPY=run_mylib", "-DCCONV_PREFIX=mylib_"], ["-DCOPY=run_other", "-DCCONV_PREFIX=other_"], ["-DMAIN"]]
+    for i, defines in enumerate(callers):
+        run(COMPILERS[0], *COMMON, *WARNINGS, *defines, "-c", copies, "-o", tmp_path / f"caller_{i}.o")
+    run("g++", *(tmp_path / f"caller_{i}.o" for i in range(4)), *linked, "-o", tmp_path / "copies")
+    assert run(tmp_path / "copies").stdout == "3 copies side by side\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="core_calls.c stands in for glibc's malloc")
+def test_calls(optimised, tmp_path):
+    """No allocation, counted; and what a call takes beside its kernel: 1.05 times on a quiet machine, which this one need not be."""
+    needs(COMPILERS[0])
+    run(COMPILERS[0], *COMMON, "-O2", "-fno-builtin", *WARNINGS, ROOT / "tests" / "core_calls.c", *optimised(COMPILERS[0]), "-o", tmp_path / "calls", "-lm")
+    print(run(tmp_path / "calls").stdout)
+    print(run(tmp_path / "calls", "--time", "1.25").stdout)
+
+
+def code_of(path):
+    """A source without its comments and, if C, without strings."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".c", ".h"):
+        return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"(?!\s*\n)', " ", text, flags=re.DOTALL)
+    return re.sub(r"#[^\n]*|('''|\"\"\").*?\1", " ", text, flags=re.DOTALL)
+
+
+# What is said in one place only, and where; docs/design.md has the reasons.
+RULES = {
+    "Python in the core": ("cconv/core/*.[ch]", r"Python\.h|\bPy[A-Z_]\w*", set()),
+    "intrinsics": ("cconv/core/*.[ch]", r"immintrin|arm_neon|\b_mm\d*_|\b__m\d+|\bv(ld|st)1q?_|\bfloat(32|64)x\d",
+                   {"isa_avx2.c", "isa_avx512.c", "isa_neon.c", "isa_x86.inc.h"}),
+    "memory in the core": ("cconv/core/*.[ch]", r"\b(malloc|calloc|realloc|free|alloca|mmap)\s*\(|stdlib\.h", set()),
+    "threads in the core": ("cconv/core/*.[ch]", r"\bpthread|\bomp\b|threads\.h|_Thread_local|stdatomic", set()),
+    "output in the core": ("cconv/core/*.[ch]", r"\b(printf|fprintf|puts|abort|exit|getenv|stdio\.h)\b", set()),
+    "borders that repeat, in C": ("cconv/core/*.[ch]", r"\bCCONV_(EDGE|REFLECT|SYMMETRIC|WRAP)\b", {"load.c", "cconv.h"}),
+    "borders that repeat, in Cython": ("cconv/*.pyx", r"\b(EDGE|REFLECT|SYMMETRIC|WRAP)\b", {"loop.pyx"}),
+    "kernels turned round": ("cconv/*.py*", r"slice\(None, None, -1\)|np\.flip\w*|\[::-1, ::-1\]", {"images.py"}),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_thing_has_one_place(rule):
+    files, pattern, places = RULES[rule]
+    found = {path.name for path in ROOT.glob(files) if re.search(pattern, code_of(path))}
+    assert found <= places, f"{rule}: in {sorted(found - places)}"
+    assert found or not places, f"{rule}: nowhere: has the check gone blind?"
+
+
+def test_every_file_of_the_core_says_its_licence():
+    files = [p for p in CORE.iterdir() if p.suffix in (".c", ".h")]
+    assert len(files) > 30
+    assert [p.name for p in files if "SPDX-License-Identifier: BSD-3-Clause" not in p.read_text(encoding="utf-8")[:200]] == []

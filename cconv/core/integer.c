@@ -7,7 +7,6 @@
 #include "sizes.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum {
     BAND_BYTES = 1 << 16,               /* of the picture, in the cache */
@@ -78,7 +77,7 @@ static int numbers(const cconv_desc *d, const char *weight, header *to)
         const double value = ldexp(w[i], r->shift);
         if (fabs(value) > INT8_MAX) return 0;
         to->weights[i / 2 * 4 + i % 2] = to->weights[i / 2 * 4 + 2 + i % 2] = (int8_t)value;
-        if (i & 1 && abs(to->weights[i / 2 * 4] + to->weights[i / 2 * 4 + 1]) > INT16_MAX / 255) return 0;
+        if (i & 1 && fabs((double)(to->weights[i / 2 * 4] + to->weights[i / 2 * 4 + 1])) > INT16_MAX / 255) return 0;
         more += fmax(value, 0) * 255, less += fmax(-value, 0) * 255;
     }
     if (!writes_bytes(d)) {

@@ -19,23 +19,23 @@ typedef float float_vector __attribute__((vector_size(16)));
 typedef double double_vector __attribute__((vector_size(16)));
 #define FLOATS 4
 #define DOUBLES 2
-#define SPREAD_F32(x) (float_vector){x, x, x, x}
-#define SPREAD_F64(x) (double_vector){x, x}
+CCONV_INLINE float_vector spread_float(float x) { float_vector v = {x, x, x, x}; return v; }
+CCONV_INLINE double_vector spread_double(double x) { double_vector v = {x, x}; return v; }
 #else
 typedef float float_vector;
 typedef double double_vector;
 #define FLOATS 1
 #define DOUBLES 1
-#define SPREAD_F32(x) (x)
-#define SPREAD_F64(x) (x)
+#define spread_float(x) (x)
+#define spread_double(x) (x)
 #endif
 
 /* Vectors of `count` values of TYPE: at p; the first n at p, then zeros; every other one of two vectors. */
-#define DEFINE_LOADS(TYPE, count, SPREAD) \
+#define DEFINE_LOADS(TYPE, count) \
     CCONV_INLINE TYPE##_vector load_##TYPE(const TYPE *p) { TYPE##_vector v; memcpy(&v, p, sizeof v); return v; } \
     CCONV_INLINE TYPE##_vector load_part_of_##TYPE(const TYPE *p, int64_t n) \
     { \
-        TYPE##_vector v = SPREAD(0); \
+        TYPE##_vector v = spread_##TYPE(0); \
         memcpy(&v, p, (size_t)n * sizeof *p); \
         return v; \
     } \
@@ -48,8 +48,8 @@ typedef double double_vector;
         for (i = 0; i < count; i++) taken[i] = both[2 * i + first]; \
         return load_##TYPE(taken); \
     }
-DEFINE_LOADS(float, FLOATS, SPREAD_F32)
-DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
+DEFINE_LOADS(float, FLOATS)
+DEFINE_LOADS(double, DOUBLES)
 
 #define T float
 #define V float_vector
@@ -57,8 +57,8 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #define NAME(what) what##_f32__generic
 #define LOAD(p) load_float(p)
 #define STORE(p, v) do { V stored = (v); memcpy(p, &stored, sizeof stored); } while (0)
-#define SET1(x) SPREAD_F32(x)
-#define ZERO() SPREAD_F32(0)
+#define SET1(x) spread_float(x)
+#define ZERO() spread_float(0)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6
@@ -79,8 +79,8 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 #define NAME(what) what##_f64__generic
 #define LOAD(p) load_double(p)
 #define STORE(p, v) do { V stored = (v); memcpy(p, &stored, sizeof stored); } while (0)
-#define SET1(x) SPREAD_F64(x)
-#define ZERO() SPREAD_F64(0)
+#define SET1(x) spread_double(x)
+#define ZERO() spread_double(0)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
 #define TILE 6

@@ -131,7 +131,7 @@ static void choose_places(cconv_plan *plan)
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
     const int64_t width = plan->band[2], last_width = (plan->output[2] - 1) % width + 1, least_width = least(width, last_width);
     const int border = meets_border(d);
-    int64_t wide = border ? WIDE_WITH_BORDER : lanes;
+    int64_t wide = border ? (int64_t)WIDE_WITH_BORDER : lanes;
     plan->to_the_end = plan->once && d->kernel[1] > 1;
     if (!plan->to_the_end) wide = WIDE_IN_PASSES;
     plan->read_in_place = plan->read_in_place && width >= wide;

@@ -107,7 +107,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     int a;
     for (a = 1; a < 3; a++)
         tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), edge));
-    return with_weights(each * tiles * channels * vectors, bytes * (1 + floor(tiles / ENOUGH_TILES)))
+    return with_weights(each * tiles * channels * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
            + tiles * (channels + outputs) * transform / (double)lanes
            + (d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * pack / (double)lanes : 0);
 }
@@ -124,7 +124,7 @@ static int64_t edge_of(const cconv_plan *plan)
 int cconv_winograd_pays(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
-    const double weights = KERNEL * (double)plan->channels * (double)plan->outputs;
+    const double weights = (double)KERNEL * (double)plan->channels * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
     return counted(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
