@@ -16,6 +16,13 @@
 #define CCONV_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* A function of its own: together, several would share the registers of one. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define CCONV_ALONE static __declspec(noinline)
+#else
+#define CCONV_ALONE static __attribute__((noinline))
+#endif
+
 #if defined(__clang__) || defined(__GNUC__)
 #define CCONV_HIDDEN __attribute__((visibility("hidden")))
 #else
@@ -83,9 +90,30 @@ enum { BEYOND, PARTLY, WITHIN };
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
-/* y[p][c] = bias[c] + sum over runs of taps of (sum over t of w[t][c] * x[offset[t] + p * x_step + c]), p < positions, c < channels. */
-typedef void cconv_deep_kernel(const void *x, const ptrdiff_t *offset, const int64_t *run, const void *w, ptrdiff_t w_pitch, const void *bias,
-                               void *y, ptrdiff_t x_step, ptrdiff_t y_step, int64_t positions, int64_t channels);
+/* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
+ * how far that of the next tap and of the next output lie. */
+typedef struct cconv_deep_line {
+    const void *x;
+    int64_t index, taps;
+    ptrdiff_t tap_step, out_step;
+} cconv_deep_line;
+
+/* For each channel the sums over runs of lines (run[0] lines, run[1] ..., until 0) of the products of `w`, that of each tap w_pitch
+ * values further, and what an output sees: its taps are `apart` coordinates apart, and those of the next output `stride`.  Coordinates
+ * outside 0 to limit - 1 see `zeros`.  Added up on top of bias, written y_step values apart. */
+typedef struct cconv_deep_sums {
+    const cconv_deep_line *lines;
+    const int64_t *run;
+    int64_t apart, stride, limit;
+    int64_t lowest, highest;            /* the first output's first and last coordinate, of all its lines */
+    const void *zeros, *w, *bias;
+    ptrdiff_t w_pitch, y_step;
+} cconv_deep_sums;
+
+typedef void cconv_deep_kernel(const cconv_deep_sums *sums, void *y, int64_t outputs, int64_t channels);
+
+/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see four lines. */
+typedef void cconv_deep_pair_kernel(const cconv_deep_sums *sums, void *y, ptrdiff_t y_row, int64_t outputs, int64_t channels);
 
 /* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
  * next, or lines x_pitch apart, of which the sums in between lie s_pitch apart. */
@@ -159,6 +187,7 @@ typedef struct cconv_type_kernels {
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
     cconv_deep_kernel *deep;
+    cconv_deep_pair_kernel *deep_pair;
     cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
