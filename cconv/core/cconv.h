@@ -152,6 +152,7 @@ typedef struct cconv_plan {
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c; edge, wide: fft.c too */
     int64_t input_extent[2], weight_extent[2], output_extent[2];    /* bytes below element 0, and from it on */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
+    int64_t pixel;              /* values from one pixel to the next, where `taps` leaves their channels side by side; else 0 */
     int once, to_the_end, straight, tabled;     /* rows_layout.c */
     int64_t rows_apart, input_row, output_row, short_rows, kernel_columns, counts[2][8];
     ptrdiff_t table[120];

@@ -62,7 +62,7 @@ enum {
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
-/* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m] * vectors[vector_at[t] + j], m < the tile's scalars,
+/* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
  * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written; `stream`: past
  * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
@@ -315,6 +315,8 @@ CCONV_HIDDEN void cconv_load_plane(const cconv_plan *plan, const cconv_task *tas
 /* Those of neighbouring channels. */
 CCONV_HIDDEN void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *planes,
                                     int fresh);
+/* The pixels that the band sees, border included, in rows, of each so many channels side by side. */
+CCONV_HIDDEN void cconv_load_pixels(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *pixels);
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
 

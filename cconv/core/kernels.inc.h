@@ -46,7 +46,7 @@
         }
 #define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
 
-/* taps: M scalars x NV vectors. */
+/* taps: M scalars x NV vectors.  The scalars' addresses come from three pointers and the four multiples that an address can add. */
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
@@ -109,8 +109,12 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
                                       ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
                                       const void *next, ptrdiff_t next_step) \
     { \
-        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
-                   next_step); \
+        if (NV > 1 || pitch != 1)       /* with one vector there is no time for other addresses */ \
+            NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, \
+                       next, next_step); \
+        else \
+            NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, 1, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+                       next_step); \
     }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}

@@ -189,8 +189,29 @@ static int rows_join(const cconv_plan *plan)
            && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
 }
 
-/* Whether channels so far apart fall on different lines of a cache. */
-static int step_serves(int64_t stride) { return stride % 512 != 0; }
+/* Whether scalars of one tap of a whole picture can be read where they lie, channels and positions so far apart that they fall
+ * on different lines of a cache. */
+static int scalars_lie(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
+    int a, lie = d->input_type == d->compute;
+    for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && stride[1 + a] % size == 0 && stride[4] % size == 0;
+    return lie && (stride[1] == size ? times(d->stride[2], stride[4]) % 2048 != 0
+                                     : plan->kernel == 1 && stride[4] == size && d->stride[2] == 1 && stride[1] % 512 != 0);
+}
+
+/* Whether pixels stay as they are on their way to vectors across output channels: those of an input whose channels lie side
+ * by side, if not much more than what the taps see lies between them. */
+static int keeps_pixels(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    int a, keeps = plan->form == ACROSS && d->kernel[0] == 1 && plan->channels > 1 && d->input_type == d->compute && d->input_stride[1] == size
+                   && d->input_stride[4] % size == 0 && d->interleave == 1;
+    for (a = 1; a < 3; a++) keeps &= !plan->apart[a] && d->stride[a] <= d->kernel[a];
+    return keeps;
+}
 
 /* An output whose lines lie in memory as the sums do is written without a copy, and so can `rows` read
  * an input that lies as its planes would. */
@@ -209,8 +230,8 @@ static void in_place(cconv_plan *plan)
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
     if (plan->algorithm == CCONV_TAPS)      /* one tap */
         plan->read_in_place = plan->kernel == 1 && whole && d->input_type == d->compute && d->input_stride[4] == size && d->stride[2] == 1
-                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2])
-                              && (plan->form == ACROSS ? step_serves(d->input_stride[1]) : rows_join(plan));
+                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]) && rows_join(plan);
+    if (plan->algorithm == CCONV_TAPS && plan->form == ACROSS) plan->read_in_place = scalars_lie(plan);
     lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)
@@ -233,6 +254,12 @@ void cconv_note_weights(cconv_plan *plan)
         plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && (d->before[a] > 0 || d->after[a] > 0);
 }
 
+/* How many input rows or columns a band sees. */
+static int64_t seen(const cconv_plan *plan, int a)
+{
+    return (plan->band[a] - 1) * plan->desc.stride[a] + (plan->desc.kernel[a] - 1) * plan->desc.dilation[a] + 1;
+}
+
 static cconv_status measure(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -250,6 +277,11 @@ static cconv_status measure(cconv_plan *plan)
     }
     plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
+    if (keeps_pixels(plan)) {
+        plan->plane = times(seen(plan, 1), seen(plan, 2));
+        plan->pixel = times(plan->channels, plan->plane) <= PLANE_VALUES ? plan->channels : plan->channel_block;     /* all at once if few */
+        plan->row_pitch = plan->pixel * seen(plan, 2);
+    }
     if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
     plan->sums_pitch = plan->form == ALONG_ROWS ? up(plan->band[2], 16) + SLACK / 2
                      : plan->form == ALONG_GAPS ? plan->row_pitch : plan->band[2];
@@ -263,7 +295,7 @@ static cconv_status measure(cconv_plan *plan)
     if (rows) plan->packed_bytes += (size_t)(values * (int64_t)sizeof(int64_t));
     at = up(values * (int64_t)sizeof(int64_t), 64);
     plan->planes_at = (size_t)at;
-    at += up((plan->channel_block * plan->plane + SLACK) * size, 64);
+    at += up((most(plan->channel_block, plan->pixel) * plan->plane + SLACK) * size, 64);
     plan->panel_at = (size_t)at;
     if (plan->form == ALONG_PANEL) at += up((least(plan->columns, BLOCK_TAPS) * plan->sums_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;

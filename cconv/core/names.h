@@ -54,6 +54,7 @@
 #define cconv_lay_out CCONV_JOIN(CCONV_PREFIX, cconv_lay_out)
 #define cconv_lay_out_bands CCONV_JOIN(CCONV_PREFIX, cconv_lay_out_bands)
 #define cconv_lay_out_phases CCONV_JOIN(CCONV_PREFIX, cconv_lay_out_phases)
+#define cconv_load_pixels CCONV_JOIN(CCONV_PREFIX, cconv_load_pixels)
 #define cconv_load_plane CCONV_JOIN(CCONV_PREFIX, cconv_load_plane)
 #define cconv_load_planes CCONV_JOIN(CCONV_PREFIX, cconv_load_planes)
 #define cconv_measure_arrays CCONV_JOIN(CCONV_PREFIX, cconv_measure_arrays)

@@ -42,13 +42,42 @@ void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset)
                 }
 }
 
+/* Values from one channel, slice, row and column of what the scalars are read from to the next. */
+static void steps_of(const cconv_plan *plan, int64_t step[4])
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    int a;
+    for (a = 0; a < 4; a++) step[a] = plan->desc.input_stride[1 + a] / size;
+    if (plan->read_in_place) return;
+    step[0] = 1;
+    step[2] = plan->row_pitch;
+    step[3] = plan->pixel;
+}
+
+/* Where each tap of a block of channels begins, if phases are not taken apart. */
+static void offsets_by_steps(const cconv_plan *plan, ptrdiff_t *offset)
+{
+    const cconv_desc *d = &plan->desc;
+    int64_t step[4], c, kd, kh, kw;
+    steps_of(plan, step);
+    for (c = 0; c < plan->channel_block; c++)
+        for (kd = 0; kd < d->kernel[0]; kd++)
+            for (kh = 0; kh < d->kernel[1]; kh++)
+                for (kw = 0; kw < d->kernel[2]; kw++)
+                    *offset++ = (ptrdiff_t)(c * step[0] + kd * d->dilation[0] * step[1] + kh * d->dilation[1] * step[2]
+                                            + kw * d->dilation[2] * step[3]);
+}
+
+static int by_steps(const cconv_plan *plan) { return plan->form == ACROSS && (plan->read_in_place || plan->pixel); }
+
 void cconv_taps_tables(const cconv_plan *plan, char *work)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t lanes = cconv_of_type(plan)->lanes, size = (int64_t)cconv_type_size(d->compute);
     const tables to = tables_of(plan, work);
     int64_t c;
-    cconv_tap_offsets(plan, to.offset);
+    if (by_steps(plan)) offsets_by_steps(plan, to.offset);
+    else cconv_tap_offsets(plan, to.offset);
     for (c = 0; c < BLOCK_TAPS; c++) {
         to.spaced[c] = (ptrdiff_t)(c * (plan->read_in_place ? d->input_stride[1] / size : plan->sums_plane));
         to.weight[0][c] = (ptrdiff_t)(c * plan->tile);
@@ -62,7 +91,7 @@ typedef struct block {
     const cconv_task *task;
     const char *x, *here;               /* planes or panel; the input itself, for positions before `whole` */
     const ptrdiff_t *x_at, *here_at, *const *w_at;
-    int64_t x_row, whole;               /* values from one row of x to the next */
+    int64_t x_row, x_step, whole;       /* values from one row of results to the next in x, and from one result */
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
@@ -161,7 +190,7 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernels->taps[positions][wide](
-                    t.weights, t.w_at, b->x + (r * b->x_row + j) * size, b->x_at, 1, b->taps, NULL, t.start ? t.start : sums,
+                    t.weights, t.w_at, b->x + (r * b->x_row + j * b->x_step) * size, b->x_at, (ptrdiff_t)b->x_step, b->taps, NULL, t.start ? t.start : sums,
                     t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
                     t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step);
             }
@@ -243,6 +272,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.task = task;
     b.x = plan->form == ALONG_PANEL ? panel : planes;
     b.x_row = plan->row_pitch;
+    b.x_step = 1;
     b.w_at = (const ptrdiff_t *const *)t.weight;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
@@ -254,9 +284,12 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.output_step = d->output_stride[4] / size;
     b.here_at = t.spaced;
     b.whole = 0;
-    if (plan->read_in_place && plan->form == ACROSS) {
-        b.x_row = d->input_stride[3] / size * d->stride[1];
-        copied.size[1] = 0;
+    if (by_steps(plan)) {
+        int64_t step[4];
+        steps_of(plan, step);
+        b.x_row = step[2] * d->stride[1];
+        b.x_step = step[3] * d->stride[2];
+        if (plan->read_in_place) copied.size[1] = 0;
     } else if (plan->read_in_place) {   /* whole vectors; the rows that hold what is left are copied */
         const int64_t rows = task->size[1], lanes = kernels->lanes;
         b.whole = rows * task->size[2] / lanes * lanes;
@@ -272,15 +305,22 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     for (c = 0; c < plan->channels; c += plan->channel_block) {
         const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * plan->channels + c) * d->input_stride[1];
-        if (copied.size[1] > 0)
+        if (plan->pixel > plan->channel_block) {                /* all of them lie there */
+            if (c == 0 && copied.size[1] > 0) cconv_load_pixels(plan, task, channel, plan->channels, planes);
+            b.x = planes + c * size;
+        } else if (plan->pixel && copied.size[1] > 0) {
+            cconv_load_pixels(plan, task, channel, held, planes);
+        } else if (copied.size[1] > 0) {
             cconv_load_planes(plan, &copied, channel, held, planes + (copied.first[1] - task->first[1]) * plan->row_pitch * size, c == 0);
+        }
         b.here = plan->read_in_place ? channel + task->od * d->stride[0] * d->input_stride[2]
-                                           + task->first[1] * d->stride[1] * d->input_stride[3] + task->first[2] * size : NULL;
+                                           + task->first[1] * d->stride[1] * d->input_stride[3]
+                                           + task->first[2] * d->stride[2] * d->input_stride[4] : NULL;
         if (plan->read_in_place && plan->form == ACROSS) b.x = b.here;
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
-            b.x_at = plan->read_in_place && plan->form == ACROSS ? t.spaced : t.offset + at;
+            b.x_at = t.offset + at;
             b.first = first == 0;
             if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
             for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
