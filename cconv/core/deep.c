@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, LEAST_OUTPUTS = 32 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, OUTPUTS_BESIDE = 32 };
 
 int cconv_deep_serves(const cconv_plan *plan)
 {
@@ -81,7 +81,7 @@ static void make_tables(const cconv_plan *plan, deep_tables *t)
 }
 
 /* Whether nothing but zeros lies outside the picture. */
-static int lies(const cconv_plan *plan)
+static int lies_whole(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     int a, border = 0;
@@ -97,8 +97,8 @@ static void bands_in_place(const cconv_plan *plan, int pairs, int64_t *along, in
     if (!plan->alone && samples < SHARES) *across = least(*across, parts(others, SHARES));
     *across = parts(others, parts(others, *across));
     if (pairs) *across = up(*across, 2);
-    *along = least(outputs, most(LEAST_OUTPUTS, TASK_VALUES / times(*across, groups)));
-    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), LEAST_OUTPUTS), 8));
+    *along = least(outputs, most(OUTPUTS_BESIDE, TASK_VALUES / times(*across, groups)));
+    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), OUTPUTS_BESIDE), 8));
 }
 
 static cconv_status bands_of_copies(const cconv_plan *plan, int64_t *rows, int64_t *columns, int64_t samples)
@@ -124,7 +124,7 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     make_tables(plan, &t);
     memcpy(plan->band, plan->output, sizeof plan->band);
     plan->band[0] = 1;
-    plan->read_in_place = lies(plan);
+    plan->read_in_place = lies_whole(plan);
     if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
     else if (bands_of_copies(plan, &plan->band[1], &plan->band[2], samples) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
     for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);

@@ -46,7 +46,8 @@
         }
 #define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
 
-/* taps: M scalars x NV vectors.  The scalars' addresses come from three pointers and the four multiples that an address can add. */
+/* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and
+ * spills.) */
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
@@ -57,14 +58,13 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
     const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
-    const ptrdiff_t pitch_3 = 3 * pitch;
     V a[MAX_TILE][4];
     int64_t t;
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
     EACH_M(START)
 #undef START
     for (t = 0; t < taps; t++) {
-        const T *p = vectors + vector_at[t], *q0 = scalars + scalar_at[t], *q5 = q0 + 5 * pitch, *q10 = q0 + 10 * pitch;
+        const T *p = vectors + vector_at[t], *q = scalars + scalar_at[t];
         V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0;
         PREFETCH_FAR(next);
         if (NV > 1) PREFETCH_FAR(next + LANES);
@@ -73,7 +73,8 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define MULTIPLY(m) \
         if (m < M) { \
-            V b = SET1((m < 5 ? q0 : m < 10 ? q5 : q10)[m % 5 == 3 ? pitch_3 : m % 5 * pitch]); \
+            V b = SET1(*q); \
+            q += pitch; \
             a[m][0] = FMA(b, v0, a[m][0]); \
             if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
             if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \

@@ -100,7 +100,7 @@ int cconv_taps_pay(const cconv_plan *plan)
     cconv_lay_out_phases(&other);
     rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
            + (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes));       /* loading, line by line */
-    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / BLOCK_TAPS));
+    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS));
     return across < rows;
 }
 
@@ -255,7 +255,7 @@ void cconv_note_weights(cconv_plan *plan)
 }
 
 /* How many input rows or columns a band sees. */
-static int64_t seen(const cconv_plan *plan, int a)
+static int64_t band_sees(const cconv_plan *plan, int a)
 {
     return (plan->band[a] - 1) * plan->desc.stride[a] + (plan->desc.kernel[a] - 1) * plan->desc.dilation[a] + 1;
 }
@@ -278,9 +278,9 @@ static cconv_status measure(cconv_plan *plan)
     plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
     if (keeps_pixels(plan)) {
-        plan->plane = times(seen(plan, 1), seen(plan, 2));
+        plan->plane = times(band_sees(plan, 1), band_sees(plan, 2));
         plan->pixel = times(plan->channels, plan->plane) <= PLANE_VALUES ? plan->channels : plan->channel_block;     /* all at once if few */
-        plan->row_pitch = plan->pixel * seen(plan, 2);
+        plan->row_pitch = plan->pixel * band_sees(plan, 2);
     }
     if (times(plan->channel_block, plan->plane) > MEMORY) return CCONV_ERROR_SIZE;
     plan->sums_pitch = plan->form == ALONG_ROWS ? up(plan->band[2], 16) + SLACK / 2

@@ -195,7 +195,7 @@ static int fits_integers(const cconv_desc *desc, const char *weights)
     if (cconv_plan_init(&plan, &any) != CCONV_OK) return 0;
     if (desc->algorithm != CCONV_INTEGER
         && cconv_integer_cost(desc) * (double)up(plan.output[2], BYTES_AT_ONCE)
-               > (cconv_direct_cost(column, row) + CONVERTED) * (double)up(plan.output[2], MAX_VECTOR))
+               > (cconv_direct_cost(column, row) + (double)CONVERTED) * (double)up(plan.output[2], MAX_VECTOR))
         return 0;
     plan.desc.rank = CCONV_INTEGER_RANK;
     return cconv_integer_serves(&plan) && cconv_is_integer(desc, weights);
