@@ -76,8 +76,9 @@ static void make_tables(const cconv_plan *plan, deep_tables *t)
     cconv_rows_order(plan, &t->order);
     below = find_lines(plan, t, 1);
     if (below < find_lines(plan, t, 2)) find_lines(plan, t, 1);
-    t->pairs = t->along == 2 && plan->taps == 9 && d->kernel[1] == 3 && t->run[0] == 3 && d->stride[1] == 1 && d->stride[2] == 1
-               && d->dilation[1] == 1 && d->dilation[2] == 1;
+    t->pairs = t->along == 2 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1
+               && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && t->run[0] == (d->stride[1] == 1 ? 3 : 1)
+               && t->run[1] == (d->stride[1] == 1 ? 0 : 2);
 }
 
 /* Whether nothing but zeros lies outside the picture. */
@@ -244,12 +245,15 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
         const line *from = t->lines;
         cconv_deep_line *to = lines;
         count = t->pairs && task->size[3 - t->along] - v > 1 ? 2 : 1;
-        for (r = 0; t->run[r] > 0; r++)
-            for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
         if (count == 2) {
-            see(plan, t, at, sums, to, from - 1, first, v + 1);
-            kernels->deep_pair(sums, y, (ptrdiff_t)(step / size), last - first, d->groups);
+            for (r = 0; r < d->stride[1] + 3; r++) {
+                const line whole = {r, 0, 3};
+                to = see(plan, t, at, sums, to, &whole, first, v);
+            }
+            kernels->deep_pair[d->stride[1] - 1](sums, y, (ptrdiff_t)(step / size), last - first, d->groups);
         } else {
+            for (r = 0; t->run[r] > 0; r++)
+                for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
             kernels->deep(sums, y, last - first, d->groups);
         }
     }

@@ -108,7 +108,7 @@ typedef struct cconv_deep_sums {
 
 typedef void cconv_deep_kernel(const cconv_deep_sums *sums, void *y, int64_t outputs, int64_t channels);
 
-/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see four lines. */
+/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see the lines of four rows, or five with a stride of 2. */
 typedef void cconv_deep_pair_kernel(const cconv_deep_sums *sums, void *y, ptrdiff_t y_row, int64_t outputs, int64_t channels);
 
 /* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
@@ -183,7 +183,7 @@ typedef struct cconv_type_kernels {
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_line_kernel *line;
     cconv_deep_kernel *deep;
-    cconv_deep_pair_kernel *deep_pair;
+    cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1 */
     cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
