@@ -81,15 +81,6 @@ static void make_tables(const cconv_plan *plan, deep_tables *t)
                && t->run[1] == (d->stride[1] == 1 ? 0 : 2);
 }
 
-/* Whether nothing but zeros lies outside the picture. */
-static int lies(const cconv_plan *plan)
-{
-    const cconv_desc *d = &plan->desc;
-    int a, border = 0;
-    for (a = 0; a < 3; a++) border |= d->before[a] > 0 || d->after[a] > 0;
-    return !border || (d->border == CCONV_CONSTANT && d->border_value == 0);
-}
-
 /* Where nothing is copied, a band ends only so that there are enough of them, and across the lines. */
 static void bands_in_place(const cconv_plan *plan, int pairs, int64_t *along, int64_t *across, int64_t samples)
 {
@@ -125,7 +116,7 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     make_tables(plan, &t);
     memcpy(plan->band, plan->output, sizeof plan->band);
     plan->band[0] = 1;
-    plan->read_in_place = lies(plan);
+    plan->read_in_place = cconv_zeros_outside(plan);
     if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
     else if (bands_of_copies(plan, &plan->band[1], &plan->band[2], samples) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
     for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);

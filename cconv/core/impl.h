@@ -86,6 +86,16 @@ typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t 
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
+/* A 3x3 kernel over a channel of height x width values at x, whose first tap sees `row` and `column` for the first output; beyond are
+ * zeros, of which there are SLACK at `zeros`.  What lies from `next` on is fetched for the next call. */
+typedef struct cconv_near {
+    const void *x, *zeros, *w, *bias, *next;
+    ptrdiff_t x_row;
+    int64_t height, width, row, column;
+} cconv_near;
+
+typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
+
 /* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
  * how far that of the next tap and of the next output lie. */
 typedef struct cconv_deep_line {
@@ -182,6 +192,7 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_line_kernel *line;
+    cconv_near_kernel *near;
     cconv_deep_kernel *deep;
     cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1 */
     cconv_box_kernel *box;
@@ -324,6 +335,7 @@ CCONV_HIDDEN void cconv_lay_out_phases(cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
  * vector), where those of a tile begin among the weights of `taps` taps of all tiles, and taps first to
