@@ -76,17 +76,9 @@ static void make_tables(const cconv_plan *plan, deep_tables *t)
     cconv_rows_order(plan, &t->order);
     below = find_lines(plan, t, 1);
     if (below < find_lines(plan, t, 2)) find_lines(plan, t, 1);
-    t->pairs = t->along == 2 && plan->taps == 9 && d->kernel[1] == 3 && t->run[0] == 3 && d->stride[1] == 1 && d->stride[2] == 1
-               && d->dilation[1] == 1 && d->dilation[2] == 1;
-}
-
-/* Whether nothing but zeros lies outside the picture. */
-static int lies_whole(const cconv_plan *plan)
-{
-    const cconv_desc *d = &plan->desc;
-    int a, border = 0;
-    for (a = 0; a < 3; a++) border |= d->before[a] > 0 || d->after[a] > 0;
-    return !border || (d->border == CCONV_CONSTANT && d->border_value == 0);
+    t->pairs = t->along == 2 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1
+               && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && t->run[0] == (d->stride[1] == 1 ? 3 : 1)
+               && t->run[1] == (d->stride[1] == 1 ? 0 : 2);
 }
 
 /* Where nothing is copied, a band ends only so that there are enough of them, and across the lines. */
@@ -124,7 +116,7 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     make_tables(plan, &t);
     memcpy(plan->band, plan->output, sizeof plan->band);
     plan->band[0] = 1;
-    plan->read_in_place = lies_whole(plan);
+    plan->read_in_place = cconv_zeros_outside(plan);
     if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
     else if (bands_of_copies(plan, &plan->band[1], &plan->band[2], samples) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
     for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);
@@ -244,12 +236,15 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
         const line *from = t->lines;
         cconv_deep_line *to = lines;
         count = t->pairs && task->size[3 - t->along] - v > 1 ? 2 : 1;
-        for (r = 0; t->run[r] > 0; r++)
-            for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
         if (count == 2) {
-            see(plan, t, at, sums, to, from - 1, first, v + 1);
-            kernels->deep_pair(sums, y, (ptrdiff_t)(step / size), last - first, d->groups);
+            for (r = 0; r < d->stride[1] + 3; r++) {
+                const line whole = {r, 0, 3};
+                to = see(plan, t, at, sums, to, &whole, first, v);
+            }
+            kernels->deep_pair[d->stride[1] - 1](sums, y, (ptrdiff_t)(step / size), last - first, d->groups);
         } else {
+            for (r = 0; t->run[r] > 0; r++)
+                for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
             kernels->deep(sums, y, last - first, d->groups);
         }
     }

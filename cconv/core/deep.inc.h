@@ -119,40 +119,46 @@ static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, i
     }
 }
 
-/* deep_pair: P outputs in each of two rows, whose nine weights stay in registers; a vector that is loaded serves up to six sums. */
+/* deep_pair: P outputs in each of two rows, whose nine weights stay in registers; a vector that is loaded serves up to six sums.  With a
+ * stride S of 2, `rows` adds the middle row by itself first. */
 #if ACCUMULATORS >= 24
-#define PAIR_OUTPUTS 7
-#define PAIR_FEWER 4
+#define MOST_1 7
+#define LESS_1 4
+#define MOST_2 4
+#define LESS_2 2
 #else
-#define PAIR_OUTPUTS 2
-#define PAIR_FEWER 2
+#define MOST_1 2
+#define LESS_1 1
+#define MOST_2 1
+#define LESS_2 1
 #endif
-CCONV_INLINE void NAME(pair_block)(const int P, const int within, const int whole, const cconv_deep_sums *sums, int64_t first, T *to,
-                                   ptrdiff_t y_row, int64_t outputs, int64_t channels)
+CCONV_INLINE void NAME(pair_block)(const int S, const int P, const int within, const int whole, const cconv_deep_sums *sums, int64_t first,
+                                   T *to, ptrdiff_t y_row, int64_t outputs, int64_t channels)
 {
     const cconv_deep_line *lines = sums->lines;
     const uint64_t limit = (uint64_t)sums->limit;
-    const int64_t index = lines->index + first;
+    const int64_t index = lines->index + first * S;
     int64_t c;
     for (c = 0; c < channels; c += LANES) {
         const T *w, *bias = (const T *)sums->bias, *zeros = (const T *)sums->zeros;
-        V u[3][3], a[2][8], v, top;
+        V u[3][3], a[2][8], m[2][8], v, top;
         T *y;
         if (whole && c > channels - LANES) c = channels - LANES;
         w = (const T *)sums->w + c;
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
-#define TAKE(k, n) u[k][n] = LOAD(w + (k * 3 + n) * sums->w_pitch);
+#define TAKE(k, n) u[k][n] = LOAD(w + ((S == 1 || k == 2 ? k : 1 - k) * 3 + n) * sums->w_pitch);
         EACH_TAP(TAKE)
 #undef TAKE
-#define START(n) a[0][n] = a[1][n] = ZERO();
+#define START(n) a[0][n] = a[1][n] = m[0][n] = m[1][n] = ZERO();
         EACH_OUTPUT(START)
 #undef START
 #define USE(i, q, k, n) \
-        if (q >= n && q - n < P) { \
-            if (i >= k && i - k < 2) a[(i - k) & 1][(q - n) & 7] = FMA(u[k][n], v, a[(i - k) & 1][(q - n) & 7]); \
+        if (q >= n && (q - n) % S == 0 && (q - n) / S < P && i >= k && (i - k) % S == 0 && (i - k) / S < 2) { \
+            if (S == 2 && k == 1) m[(i - k) / S & 1][(q - n) / S & 7] = FMA(u[k][n], v, m[(i - k) / S & 1][(q - n) / S & 7]); \
+            else a[(i - k) / S & 1][(q - n) / S & 7] = FMA(u[k][n], v, a[(i - k) / S & 1][(q - n) / S & 7]); \
         }
 #define SEE(i, q) \
-        if (q < P + 2) { \
+        if (q < (P - 1) * S + 3) { \
             const T *at = within || (uint64_t)(index + q) < limit ? x : zeros + c; \
             v = whole ? LOAD(at) : LOAD_PART(at, channels); \
             USE(i, q, 0, 0) USE(i, q, 1, 0) USE(i, q, 2, 0) USE(i, q, 0, 1) USE(i, q, 1, 1) USE(i, q, 2, 1) \
@@ -160,68 +166,64 @@ CCONV_INLINE void NAME(pair_block)(const int P, const int within, const int whol
             x += step; \
         }
 #define LINE_OF(i) \
-        { \
+        if (i < S + 3) { \
             const ptrdiff_t step = lines[i].tap_step; \
-            const T *x = (const T *)lines[i].x + first * step + c; \
+            const T *x = (const T *)lines[i].x + first * S * step + c; \
             SEE(i, 0) SEE(i, 1) SEE(i, 2) SEE(i, 3) SEE(i, 4) SEE(i, 5) SEE(i, 6) SEE(i, 7) SEE(i, 8) \
         }
-        LINE_OF(0) LINE_OF(1) LINE_OF(2) LINE_OF(3)
+        LINE_OF(0) LINE_OF(1) LINE_OF(2) LINE_OF(3) LINE_OF(4)
 #undef LINE_OF
 #undef SEE
 #undef USE
 #undef EACH_TAP
         top = !bias ? ZERO() : whole ? LOAD(bias + c) : LOAD_PART(bias + c, channels);
         y = to + c;
+#define PUT_AT(q, r, n) \
+        { \
+            const V b = ADD(a[r][n], S == 2 ? ADD(m[r][n], top) : top); \
+            if (whole) STORE(q, b); \
+            else STORE_PART(q, channels, b); \
+        }
 #define PUT(n) \
         if (n < P && n < outputs) { \
-            if (whole) { \
-                STORE(y, ADD(a[0][n], top)); \
-                STORE(y + y_row, ADD(a[1][n], top)); \
-            } else { \
-                STORE_PART(y, channels, ADD(a[0][n], top)); \
-                STORE_PART(y + y_row, channels, ADD(a[1][n], top)); \
-            } \
+            PUT_AT(y, 0, n) \
+            PUT_AT(y + y_row, 1, n) \
             y += sums->y_step; \
         }
         EACH_OUTPUT(PUT)
 #undef PUT
+#undef PUT_AT
     }
 }
 
-#define DEFINE_PAIR(P, WITHIN, WHOLE) \
-    CCONV_ALONE void NAME(pair_##P##_##WITHIN##_##WHOLE)(const cconv_deep_sums *sums, int64_t first, T *y, ptrdiff_t y_row, int64_t outputs, \
-                                                         int64_t channels) \
-    { NAME(pair_block)(P, WITHIN, WHOLE, sums, first, y, y_row, outputs, channels); }
-#define DEFINE_PAIRS(P) DEFINE_PAIR(P, 0, 0) DEFINE_PAIR(P, 0, 1) DEFINE_PAIR(P, 1, 1)
-#if ACCUMULATORS >= 24
-DEFINE_PAIRS(4) DEFINE_PAIRS(7)
-#else
-DEFINE_PAIRS(2)
-#endif
-
-static void NAME(deep_pair)(const cconv_deep_sums *sums, void *y_, ptrdiff_t y_row, int64_t outputs, int64_t channels)
-{
-#define PAIRS(P) {NAME(pair_##P##_0_0), NAME(pair_##P##_0_1), NAME(pair_##P##_1_1)}
-    static void (*const pairs[2][3])(const cconv_deep_sums *, int64_t, T *, ptrdiff_t, int64_t, int64_t) = {
-#if ACCUMULATORS >= 24
-        PAIRS(4), PAIRS(7)
-#else
-        PAIRS(2), PAIRS(2)
-#endif
-    };
-#undef PAIRS
-    int64_t p, count;
-    for (p = 0; p < outputs; p += count) {
-        const int many = outputs - p > PAIR_FEWER;
-        count = many ? PAIR_OUTPUTS : PAIR_FEWER;
-        pairs[many][channels < LANES ? 0 : sums->lowest + p >= 0 && sums->highest + p + count - 1 < sums->limit ? 2 : 1](
-            sums, p, (T *)y_ + p * sums->y_step, y_row, outputs - p, channels);
+#define DEFINE_PAIR(S, MANY, P, WITHIN, WHOLE) \
+    CCONV_ALONE void NAME(pair_##S##_##MANY##_##WITHIN##_##WHOLE)(const cconv_deep_sums *sums, int64_t first, T *y, ptrdiff_t y_row, \
+                                                                  int64_t outputs, int64_t channels) \
+    { NAME(pair_block)(S, P, WITHIN, WHOLE, sums, first, y, y_row, outputs, channels); }
+#define DEFINE_PAIRS(S, MANY, P) DEFINE_PAIR(S, MANY, P, 0, 0) DEFINE_PAIR(S, MANY, P, 0, 1) DEFINE_PAIR(S, MANY, P, 1, 1)
+#define PAIRS(S, MANY) {NAME(pair_##S##_##MANY##_0_0), NAME(pair_##S##_##MANY##_0_1), NAME(pair_##S##_##MANY##_1_1)}
+#define DEFINE_DEEP_PAIR(S) \
+    DEFINE_PAIRS(S, 0, LESS_##S) DEFINE_PAIRS(S, 1, MOST_##S) \
+    static void NAME(deep_pair_##S)(const cconv_deep_sums *sums, void *y_, ptrdiff_t y_row, int64_t outputs, int64_t channels) \
+    { \
+        static void (*const pairs[2][3])(const cconv_deep_sums *, int64_t, T *, ptrdiff_t, int64_t, int64_t) = {PAIRS(S, 0), PAIRS(S, 1)}; \
+        int64_t p, count; \
+        for (p = 0; p < outputs; p += count) { \
+            const int many = outputs - p > LESS_##S; \
+            count = many ? MOST_##S : LESS_##S; \
+            pairs[many][channels < LANES ? 0 : sums->lowest + p * S >= 0 && sums->highest + (p + count - 1) * S < sums->limit ? 2 : 1]( \
+                sums, p, (T *)y_ + p * sums->y_step, y_row, outputs - p, channels); \
+        } \
     }
-}
+DEFINE_DEEP_PAIR(1) DEFINE_DEEP_PAIR(2)
 #undef DEFINE_PAIR
 #undef DEFINE_PAIRS
-#undef PAIR_OUTPUTS
-#undef PAIR_FEWER
+#undef PAIRS
+#undef DEFINE_DEEP_PAIR
+#undef MOST_1
+#undef LESS_1
+#undef MOST_2
+#undef LESS_2
 #undef DEFINE_DEEP
 #undef DEFINE_DEEPS
 #undef EACH_OUTPUT

@@ -90,6 +90,16 @@ enum { BEYOND, PARTLY, WITHIN };
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
+/* A 3x3 kernel over a channel of height x width values at x, whose first tap sees `row` and `column` for the first output; beyond are
+ * zeros, of which there are SLACK at `zeros`.  What lies from `next` on is fetched for the next call. */
+typedef struct cconv_near {
+    const void *x, *zeros, *w, *bias, *next;
+    ptrdiff_t x_row;
+    int64_t height, width, row, column;
+} cconv_near;
+
+typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
+
 /* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
  * how far that of the next tap and of the next output lie. */
 typedef struct cconv_deep_line {
@@ -112,7 +122,7 @@ typedef struct cconv_deep_sums {
 
 typedef void cconv_deep_kernel(const cconv_deep_sums *sums, void *y, int64_t outputs, int64_t channels);
 
-/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see four lines. */
+/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see the lines of four rows, or five with a stride of 2. */
 typedef void cconv_deep_pair_kernel(const cconv_deep_sums *sums, void *y, ptrdiff_t y_row, int64_t outputs, int64_t channels);
 
 /* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
@@ -186,8 +196,9 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
+    cconv_near_kernel *near;
     cconv_deep_kernel *deep;
-    cconv_deep_pair_kernel *deep_pair;
+    cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1 */
     cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
@@ -333,6 +344,7 @@ CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
  * vector), where those of a tile begin among the weights of `taps` taps of all tiles, and taps first to

@@ -61,6 +61,12 @@ CCONV_INLINE __m256d ISA(load_doubles)(const double *p, int64_t n)
     return _mm256_maskload_pd(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - 2 * n)));
 }
 
+CCONV_INLINE __m256i ISA(lanes)(int64_t from, int64_t to)
+{
+    const __m256i *below = (const __m256i *)(const void *)(ones_then_zeros + 8 - from), *all = (const __m256i *)(const void *)(ones_then_zeros + 8 - to);
+    return _mm256_andnot_si256(_mm256_loadu_si256(below), _mm256_loadu_si256(all));
+}
+
 CCONV_INLINE __m256 ISA(even_floats)(__m256 u, __m256 v)
 {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0x88)), 0xd8));
@@ -86,6 +92,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define EVENS(u, v) ISA(even_floats)(u, v)
 #define ODDS(u, v) ISA(odd_floats)(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define LOAD_SOME(p, from, to) _mm256_maskload_ps(p, ISA(lanes)(from, to))
 #define LOAD_PART(p, n) ISA(load_floats)(p, n)
 #define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
 #define SIDE 4
@@ -109,6 +116,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define EVENS(u, v) _mm256_permute4x64_pd(_mm256_unpacklo_pd(u, v), 0xd8)
 #define ODDS(u, v) _mm256_permute4x64_pd(_mm256_unpackhi_pd(u, v), 0xd8)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define LOAD_SOME(p, from, to) _mm256_maskload_pd(p, ISA(lanes)(2 * (from), 2 * (to)))
 #define LOAD_PART(p, n) ISA(load_doubles)(p, n)
 #define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
 #define SIDE 2

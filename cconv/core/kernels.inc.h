@@ -134,6 +134,7 @@ DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
 
 #include "rows.inc.h"
 #include "deep.inc.h"
+#include "near.inc.h"
 
 /* box: passes over lines of entries, each sum of two of the pass before, and one value more where k has that bit. */
 static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
@@ -189,8 +190,9 @@ static const cconv_type_kernels NAME(kernels) = {
     },
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
+    NAME(near),
     NAME(deep),
-    NAME(deep_pair),
+    {NAME(deep_pair_1), NAME(deep_pair_2)},
     NAME(box),
     NAME(panel),
     NAME(turn),

@@ -180,6 +180,15 @@ int cconv_output_holds_sums(const cconv_plan *plan)
            && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
 }
 
+/* Whether nothing but zeros lies outside the picture. */
+int cconv_zeros_outside(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    int a, border = 0;
+    for (a = 0; a < 3; a++) border |= d->before[a] > 0 || d->after[a] > 0;
+    return !border || (d->border == CCONV_CONSTANT && d->border_value == 0);
+}
+
 /* Whether vectors along rows without gaps can read an input of one tap where it lies, and should. */
 static int rows_join(const cconv_plan *plan)
 {

@@ -282,6 +282,42 @@ static int run_straight(const cconv_plan *plan, const cconv_task *task, const ch
     return 1;
 }
 
+/* 3x3, where it lies: nothing is copied. */
+static int run_near(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
+                    char *output)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), depth = task->od * d->stride[0] - d->before[0];
+    const table t = table_at(plan, work, 0);
+    cconv_task part = *task;
+    cconv_near at;
+    int64_t o;
+    memset(work + plan->planes_at, 0, (size_t)(SLACK * size));
+    at.zeros = work + plan->planes_at;
+    at.x_row = (ptrdiff_t)(d->input_stride[3] / size);
+    at.height = depth < 0 || depth >= d->input[0] ? 0 : d->input[1];
+    at.width = d->input[2];
+    at.row = task->first[1] * d->stride[1] - d->before[1];
+    at.column = task->first[2] * d->stride[2] - d->before[2];
+    for (; part.group < task->group + task->group_count; part.group++) {
+        const char *channel = input + part.n * d->input_stride[0] + part.group * d->input_stride[1] + (at.height ? depth * d->input_stride[2] : 0);
+        at.x = channel;
+        for (o = 0; o < part.out_count; o++) {
+            const int64_t out = part.group * plan->outputs + part.out_first + o;
+            at.w = weights + out * plan->taps * size;
+            if (!plan->prepacked) {
+                if (!gather(plan, weights + out * d->weight_stride[0], t.weight, plan->taps, work + plan->ordered_at)) return 0;
+                at.w = work + plan->ordered_at;
+            }
+            at.bias = bias && d->divisor == 1 ? bias + out * size : (const char *)nothing;
+            at.next = channel + (o + 1 == part.out_count ? d->input_stride[1] : 0) + most(at.row, 0) * d->input_stride[3];
+            cconv_of_type(plan)->near(&at, d->stride[1], output + cconv_output_at(plan, &part) + o * d->output_stride[1],
+                                      (ptrdiff_t)(d->output_stride[3] / size), task->size[1], task->size[2]);
+        }
+    }
+    return 1;
+}
+
 int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                    char *output)
 {
@@ -294,6 +330,7 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
     band at;
     cconv_task_at(plan, index, &task);
     if (plan->straight) return run_straight(plan, &task, input, weights, bias, work, output);
+    if (plan->near) return run_near(plan, &task, input, weights, bias, work, output);
     first_group = task.group;
     at.planes = planes;
     at.in_place = plan->write_in_place;

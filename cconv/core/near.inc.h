@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * near: a 3x3 kernel over one channel where it lies, what is outside of it being 0.  For rows.c, whose order of the taps it keeps.
+ * Part of kernels.inc.h.
+ *
+ * Strips of NV vectors go down the rows.  Of a row that is outside, zeros are read; at the `edge` of the picture only those values of a
+ * vector that exist.
+ */
+
+#ifndef LOAD_SOME           /* values from <= i < to, the others 0 */
+CCONV_INLINE V NAME(load_some)(const T *p, int64_t from, int64_t to)
+{
+    T values[LANES];
+    int64_t i;
+    for (i = 0; i < LANES; i++) values[i] = i >= from && i < to ? p[i] : 0;
+    return LOAD(values);
+}
+#define LOAD_SOME(p, from, to) NAME(load_some)(p, from, to)
+#endif
+
+/* Up to LANES values from p on, of which the first has coordinate c. */
+CCONV_INLINE V NAME(see)(const int edge, const T *p, int64_t c, int64_t width)
+{
+    const int64_t from = c >= 0 ? 0 : c > -LANES ? -c : LANES, to = width - c < 0 ? 0 : width - c < LANES ? width - c : LANES;
+    return edge ? LOAD_SOME(p, from < to ? from : to, to) : LOAD(p);
+}
+
+#define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
+#define ROW_AT(h) ((uint64_t)(h) < (uint64_t)at->height ? (const T *)at->x + (h) * at->x_row + c : zeros)
+#define FETCH(lines) \
+    { \
+        int64_t f; \
+        for (f = 0; f < (lines); f++) PREFETCH(next + f * LANES); \
+        next += (lines) * LANES; \
+    }
+
+/* Returns what is to be fetched next. */
+CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
+                                       ptrdiff_t y_row, int64_t rows, int64_t last)
+{
+    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const V start = SET1(*(const T *)at->bias);
+    const int64_t c = at->column + column, width = at->width;
+    V u[3][3], a[3][2];
+    int64_t i;
+#define SPREAD(n, k) u[n][k] = SET1(w[n * 3 + k]);
+    EACH_TAP(SPREAD)
+#undef SPREAD
+    a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
+    for (i = -2; i < rows; i++) {
+        const T *p = ROW_AT(at->row + i + 2);
+        V v[3][2];
+        v[0][0] = NAME(see)(edge, p, c, width);
+        if (NV > 1) v[0][1] = NAME(see)(edge, p + LANES, c + LANES, width);
+#define CUT(n) \
+        if (edge) { \
+            v[n][0] = NAME(see)(1, p + n, c + n, width); \
+            if (NV > 1) v[n][1] = NAME(see)(1, p + LANES + n, c + LANES + n, width); \
+        } else { \
+            v[n][0] = SHIFTED(p, v[0][0], NV > 1 ? v[0][1] : LOAD(p + LANES), n); \
+            if (NV > 1) v[n][1] = SHIFTED(p + LANES, v[0][1], LOAD(p + 2 * LANES), n); \
+        }
+        CUT(1) CUT(2)
+#undef CUT
+        FETCH(NV)
+        a[2][0] = a[2][1] = ZERO();
+#define USE(n, k) \
+        a[2 - k][0] = FMA(u[n][k], v[n][0], a[2 - k][0]); \
+        if (NV > 1) a[2 - k][1] = FMA(u[n][k], v[n][1], a[2 - k][1]);
+        EACH_TAP(USE)
+#undef USE
+        if (i >= 0) {
+            V b = ADD(start, a[0][0]);
+            if (NV > 1) { STORE(y, b); b = ADD(start, a[0][1]); }
+            if (last == LANES) STORE(y + (NV - 1) * LANES, b);
+            else STORE_PART(y + (NV - 1) * LANES, last, b);
+            y += y_row;
+        }
+        a[0][0] = a[1][0];
+        a[0][1] = a[1][1];
+        a[1][0] = a[2][0];
+        a[1][1] = a[2][1];
+    }
+    return next;
+}
+
+/* Every other position: the middle row of the kernel is added by itself first. */
+CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
+                                         ptrdiff_t y_row, int64_t rows, int64_t last)
+{
+    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const V start = SET1(*(const T *)at->bias);
+    const int64_t c = at->column + 2 * column, width = at->width;
+    V u[3][3], a[2], m[2], above[2];
+    int64_t i;
+#define SPREAD(n, k) u[n][k] = SET1(w[k == 1 ? n : 3 + 2 * n + k / 2]);
+    EACH_TAP(SPREAD)
+#undef SPREAD
+    above[0] = above[1] = ZERO();
+#define SEE_ROW(h) \
+        { \
+            const T *p = ROW_AT(h); \
+            SEE_VECTOR(0) \
+            if (NV > 1) SEE_VECTOR(1) \
+        }
+#define SEE_VECTOR(g) \
+            { \
+                const int64_t first = 2 * g * LANES; \
+                const V q0 = NAME(see)(edge, p + first, c + first, width), q1 = NAME(see)(edge, p + first + LANES, c + first + LANES, width); \
+                const V q2 = NAME(see)(edge, p + first + 2, c + first + 2, width); \
+                const V q3 = NAME(see)(edge, p + first + LANES + 2, c + first + LANES + 2, width); \
+                v[0][g] = EVENS(q0, q1); \
+                v[1][g] = ODDS(q0, q1); \
+                v[2][g] = EVENS(q2, q3); \
+            }
+#define ADD_ROW(sum, k) \
+        sum[0] = FMA(u[2][k], v[2][0], FMA(u[1][k], v[1][0], FMA(u[0][k], v[0][0], sum[0]))); \
+        if (NV > 1) sum[1] = FMA(u[2][k], v[2][1], FMA(u[1][k], v[1][1], FMA(u[0][k], v[0][1], sum[1])));
+    {
+        V v[3][2];
+        SEE_ROW(at->row)
+        ADD_ROW(above, 0)
+    }
+    for (i = 0; i < rows; i++, y += y_row) {
+        V v[3][2], b;
+        m[0] = m[1] = ZERO();
+        SEE_ROW(at->row + 2 * i + 1)
+        ADD_ROW(m, 1)
+        FETCH(4 * NV)
+        a[0] = above[0];
+        a[1] = above[1];
+        above[0] = above[1] = ZERO();
+        SEE_ROW(at->row + 2 * i + 2)
+        ADD_ROW(a, 2)
+        ADD_ROW(above, 0)
+        b = ADD(a[0], ADD(m[0], start));
+        if (NV > 1) { STORE(y, b); b = ADD(a[1], ADD(m[1], start)); }
+        if (last == LANES) STORE(y + (NV - 1) * LANES, b);
+        else STORE_PART(y + (NV - 1) * LANES, last, b);
+    }
+#undef SEE_ROW
+#undef SEE_VECTOR
+#undef ADD_ROW
+    return next;
+}
+#undef ROW_AT
+#undef FETCH
+#undef EACH_TAP
+
+#define DEFINE_NEAR(S, STRIP, NV, EDGE) \
+    CCONV_ALONE const T *NAME(near_##S##_##NV##_##EDGE)(const cconv_near *at, int64_t column, const T *next, T *y, ptrdiff_t y_row, \
+                                                        int64_t rows, int64_t last) \
+    { return NAME(STRIP)(NV, EDGE, at, column, next, y, y_row, rows, last); }
+DEFINE_NEAR(1, near_strip, 1, 0) DEFINE_NEAR(1, near_strip, 1, 1) DEFINE_NEAR(1, near_strip, 2, 0)
+DEFINE_NEAR(2, near_strip_2, 1, 0) DEFINE_NEAR(2, near_strip_2, 1, 1) DEFINE_NEAR(2, near_strip_2, 2, 0)
+
+static void NAME(near)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
+{
+    const T *next = (const T *)at->next;
+    T *y = (T *)y_;
+    int64_t j, count;
+    for (j = 0; j < columns; j += count) {
+        const int64_t left = columns - j, c = at->column + j * stride, seen = at->width - c;        /* values, from the first on */
+        const int s = stride == 2;
+        if (left >= 2 * LANES && c >= 0 && (s ? 4 * LANES + 2 : 3 * LANES) <= seen) {
+            count = 2 * LANES;
+            next = (s ? NAME(near_2_2_0) : NAME(near_1_2_0))(at, j, next, y + j, y_row, rows, LANES);
+        } else {
+            count = left < LANES ? left : LANES;
+            if (c >= 0 && 2 * LANES + (s ? 2 : 0) <= seen)
+                next = (s ? NAME(near_2_1_0) : NAME(near_1_1_0))(at, j, next, y + j, y_row, rows, count);
+            else
+                next = (s ? NAME(near_2_1_1) : NAME(near_1_1_1))(at, j, next, y + j, y_row, rows, count);
+        }
+    }
+}
+#undef DEFINE_NEAR
+#undef LOAD_SOME
