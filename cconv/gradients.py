@@ -7,6 +7,7 @@ padding mode, stride, dilation and number of groups.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -244,12 +245,12 @@ def _folded(padded: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> n
 def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
     """grad[o, c, k] = sum over samples and positions p of g[o, p] x[c, p s + k d - before].
 
-    The engine has a way whose vectors run along the positions.  Where that does not serve, it is a convolution: its kernel is g, its
-    channels are the samples, stride and dilation change places, and its vectors run along the channels.
+    The engine has ways whose vectors run along the positions or across the output channels.  Where these do not serve, it is a convolution:
+    its kernel is g, its channels are the samples, stride and dilation change places, and its vectors run along the channels.
     """
     if g.size == 0 or x.size == 0 and call.geometry.value == 0:
         grad[...] = 0
-    elif _along_positions(call, x, g, grad):
+    elif _by_products(call, x, g, grad):
         return
     elif grad.ndim < 5:
         _along_channels(call, x, g.swapaxes(0, 1), call.geometry, grad)
@@ -261,7 +262,7 @@ def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None
             _along_channels(call, _slices(x.swapaxes(1, 2), geometry, k), slices, flat, grad[:, :, k])
 
 
-def _along_positions(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> bool:
+def _by_products(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> bool:
     """False where the other way is faster, or a result is not finite: values beside a row's end would have been multiplied by zeros."""
     geometry, missing = call.geometry, 5 - grad.ndim
     x = x if as_it_lies(x) and x.dtype in engine.TYPES else x.astype(call.dtype)
@@ -270,7 +271,7 @@ def _along_positions(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray
         lift(x), lift(grad), lift(g), call.dtype, (1,) * missing + geometry.stride, ((0, 0),) * missing + geometry.pads,
         (1,) * missing + geometry.dilation, call.groups, geometry.mode, geometry.value, isa=forced_isa(), gradient=True,
     )
-    if plan.overhead > _overhead_along_channels(call, grad):
+    if plan.overhead > _overhead_along_channels(call, grad, g):
         return False
     try:
         share(plan, x, g, None, grad, call.threads)
@@ -279,11 +280,12 @@ def _along_positions(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray
     return True
 
 
-def _overhead_along_channels(call: _Call, grad: np.ndarray) -> float:
-    """What the other way takes for each of its multiplications: vectors that are not full, and loads that few outputs share (measured)."""
+def _overhead_along_channels(call: _Call, grad: np.ndarray, g: np.ndarray) -> float:
+    """What the other way takes for each of its multiplications: vectors that are not full, loads that few outputs share, values brought in
+    order (measured)."""
     outputs, channels, vector = len(grad) // call.groups, grad.shape[1], 64 // call.dtype.itemsize
-    overhead: float = (1.1 + 6.6 / outputs) * -(-channels // vector) * vector / channels
-    return overhead
+    each = (1.25 + 6.6 / outputs + 20 * len(grad) / g.size) * -(-channels // vector) * vector / channels
+    return each + 100 / (outputs * math.prod(grad.shape[2:]))
 
 
 def _along_channels(call: _Call, x: np.ndarray, g: np.ndarray, geometry: Geometry, grad: np.ndarray) -> None:

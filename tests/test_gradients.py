@@ -26,10 +26,10 @@ def random_case(rng):
     return getattr(cconv, f"conv{axes}d"), x, w, options
 
 
-@pytest.fixture(params=["along positions", "along channels", "the faster"])
+@pytest.fixture(params=["by products", "along channels", "the faster"])
 def way(request, monkeypatch):
     """Which of its ways conv_weight takes."""
-    forced = {"along positions": np.inf, "along channels": 0.0}
+    forced = {"by products": np.inf, "along channels": 0.0}
     if request.param in forced:
         monkeypatch.setattr(cconv.gradients, "_overhead_along_channels", lambda *_: forced[request.param])
 
@@ -142,3 +142,25 @@ def test_nothing_comes_from_nothing():
     x[0, 0, 0, 0] = np.nan                  # a value that is not finite reaches the taps that saw it
     gradient = cconv.conv_weight(x, (1, 1, 3, 3), np.ones((1, 1, 2, 2)))
     assert np.isnan(gradient[0, 0, 0, 0]) and np.isfinite(gradient).sum() == 8
+
+
+@pytest.mark.parametrize("batch, kernel, stride, padding", [(1, 1, 1, 0), (2, 1, 2, 0), (1, 3, 1, 1), (3, 3, 1, 1), (2, 3, 2, 0)])
+def test_many_channels_same_bits(batch, kernel, stride, padding):
+    """Whatever the layout and the number of workers: the sum's order is that of the positions."""
+    rng = np.random.default_rng(SEED)
+    x = rng.standard_normal((batch, 40, 23, 31), np.float32)
+    g = cconv.conv2d(x, np.ones((60, 40, kernel, kernel), np.float32), None, stride, padding)
+    g = rng.standard_normal(g.shape, np.float32)
+    shape = (60, 40, kernel, kernel)
+    want = cconv.conv_weight(x, shape, g, stride, padding, workers=1)
+    exact = cconv.conv_weight(x.astype(float), shape, g.astype(float), stride, padding)
+    assert np.abs(want - exact).max() <= 16 * np.finfo(np.float32).eps * cconv.conv_weight(abs(x), shape, abs(g), stride, padding).max()
+    last = [np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, g)]
+    others = [
+        cconv.conv_weight(x, shape, g, stride, padding, workers=2),
+        cconv.conv_weight(last[0], shape, last[1], stride, padding, layout="channels_last"),
+        cconv.conv_weight(np.asfortranarray(x), shape, np.asfortranarray(g), stride, padding),
+        cconv.conv_weight(x[:, ::-1][:, ::-1], shape, g[:, :, ::-1][:, :, ::-1], stride, padding, out=np.empty(shape[::-1], np.float32).T),
+    ]
+    for other in others:
+        np.testing.assert_array_equal(other, want)

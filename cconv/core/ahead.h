@@ -5,7 +5,7 @@
 #ifndef CCONV_AHEAD_H
 #define CCONV_AHEAD_H
 
-#include "impl.h"
+#include "sizes.h"
 
 /* What the next block of work will read, a few lines with each tile of this one: rows of `bytes` bytes, `step`
  * bytes apart. */
@@ -31,6 +31,15 @@ CCONV_INLINE ahead fetching(const char *row, int64_t step, int64_t rows, int64_t
 {
     const ahead a = {row, step, rows, bytes, 0, (rows * ((bytes + LINE - 1) / LINE) + tiles - 1) / tiles};
     return a;
+}
+
+/* Rows first to first + n - 1, of `rows` there are, of each of `count` channels, with a number of tiles. */
+CCONV_INLINE ahead rows_ahead(const char *channel, int64_t channel_stride, int64_t count, int64_t row_stride, int64_t first, int64_t n, int64_t rows,
+                        int64_t tiles)
+{
+    const int64_t from = most(first, 0), to = least(first + n, rows);
+    if (to <= from || row_stride <= 0) return fetching(NULL, 0, 0, 0, 1);
+    return fetching(channel + from * row_stride, channel_stride, count, (to - from) * row_stride, tiles);
 }
 
 #endif

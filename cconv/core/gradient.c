@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The gradient with respect to the weights: for each output channel o, input channel c and tap k the sum over samples and
+ * The gradient with respect to the weights, where output channels are few (gradient_outer.c: where they are many): for each output channel o, input channel c and tap k the sum over samples and
  * positions p of grad[o][p] * x[c][p * stride + k * dilation - before].
  *
  * The planes of x are those of `taps`; the gradient's rows lie as far apart, with zeros in between.  So a band of positions is
@@ -41,15 +41,6 @@ static int lies(const cconv_plan *plan, cconv_type type, const int64_t *stride)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     return type == plan->desc.compute && stride[4] == size && stride[3] == size * plan->output[2] && stride[1] % size == 0
            && stride[1] % SAME_SET != 0;
-}
-
-/* What a tile takes for each of its multiplications, about: those of gaps, of lines that are not whole, and folding, which takes as long
- * as 7 lines. */
-static double overhead(const cconv_plan *plan)
-{
-    const int64_t line = LINE / (int64_t)cconv_type_size(plan->desc.compute), values = plan->band[1] * plan->band[2];
-    const int64_t lines = plan->together * parts(plan->read_in_place ? values : (plan->band[1] - 1) * plan->row_pitch + plan->band[2], line);
-    return ((double)lines + 7) * (double)line / (double)(plan->together * values);
 }
 
 /* Bands of positions, and how many samples share one. */
@@ -105,7 +96,18 @@ static void lay_out_blocks(cconv_plan *plan)
     plan->columns = times(plan->channel_block, plan->kernel);
 }
 
-cconv_status cconv_gradient_lay_out(cconv_plan *plan)
+/* What it takes for each of its multiplications, about, with every layout: those of gaps, of lines that are not whole, and what a tile's sums
+ * take until they are in place, as long as 11 lines; loads that few outputs share, and planes. */
+static double overhead(const cconv_plan *plan)
+{
+    const int64_t line = LINE / (int64_t)cconv_type_size(plan->desc.compute), values = plan->band[1] * plan->band[2];
+    const int64_t lines = plan->together * parts((plan->band[1] - 1) * plan->row_pitch + plan->band[2], line);
+    const double kernel = (double)plan->kernel, tile = plan->outputs >= 4 ? 1 : plan->outputs >= 2 ? 1.3 : 1.9;
+    return tile * (1.12 + 0.12 / kernel) * ((double)lines + 11) * (double)line / (double)(plan->together * values)
+           + (plan->kernel == 1 ? 0 : 8 * (double)plan->plane / ((double)values * kernel * (double)plan->out_block));
+}
+
+static cconv_status lay_out_along(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
@@ -134,6 +136,15 @@ cconv_status cconv_gradient_lay_out(cconv_plan *plan)
     plan->workspace_bytes = (size_t)at + 64;
     plan->overhead = overhead(plan);
     return CCONV_OK;
+}
+
+/* Along the positions, or by outer products: whichever takes less. */
+cconv_status cconv_gradient_lay_out(cconv_plan *plan)
+{
+    cconv_plan outer = *plan;
+    const cconv_status status = lay_out_along(plan);
+    if (cconv_outer_lay_out(&outer) == CCONV_OK && (status != CCONV_OK || outer.overhead < plan->overhead)) *plan = outer;
+    return plan->form == ACROSS ? CCONV_OK : status;
 }
 
 /* What a task works on. */
@@ -225,15 +236,6 @@ static int store_sums(const part *p, char *weight)
             put_sums(p, p->sums + (o * runs + i) * run * p->size, run,
                 weight + o * stride[0] + i / k[1] / k[0] * stride[1] + i / k[1] % k[0] * stride[2] + i % k[1] * stride[3], stride[4]);
     return 1;
-}
-
-/* Rows first to first + n - 1, of `rows` there are, of each of `count` channels, with a number of tiles. */
-static ahead rows_ahead(const char *channel, int64_t channel_stride, int64_t count, int64_t row_stride, int64_t first, int64_t n, int64_t rows,
-                        int64_t tiles)
-{
-    const int64_t from = most(first, 0), to = least(first + n, rows);
-    if (to <= from || row_stride <= 0) return fetching(NULL, 0, 0, 0, 1);
-    return fetching(channel + from * row_stride, channel_stride, count, (to - from) * row_stride, tiles);
 }
 
 /* What the band will read that follows the task's, if it lies row after row. */
@@ -360,6 +362,8 @@ cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, in
     int64_t index;
     if (status != CCONV_OK || first == last) return status;
     work = cconv_aligned(cconv_element(&buffers->workspace));
+    if (plan->form == ACROSS)
+        return cconv_outer_run(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->output), cconv_element(&buffers->weights), work);
     if (!plan->read_in_place) cconv_tap_offsets(plan, (ptrdiff_t *)(void *)work);
     for (index = first; index < last; index++)
         if (!run_task(plan, index, cconv_element(&buffers->input), cconv_element(&buffers->output), cconv_element(&buffers->weights), work))

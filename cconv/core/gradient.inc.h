@@ -54,6 +54,56 @@ CCONV_INLINE void NAME(over)(const int M, const int NT, const void *g_, ptrdiff_
     }
 }
 
+/* For gradient_outer.c: outer products of M values of one array and NV vectors of the other, which lie one after the other, summed over
+ * positions: y[m][j] = before[m][j] + sum over p of x[x_to[m] + x_at[p]] * g[p * NV * LANES + j]. */
+CCONV_INLINE void NAME(outer)(const int M, const int NV, const void *g_, const void *x_, const ptrdiff_t *x_to, const ptrdiff_t *x_at,
+                              int64_t positions, const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch)
+{
+    const T *g = (const T *)g_, *before = (const T *)before_, *pointers[MAX_TILE];
+    const T *volatile *x = pointers;    /* to be loaded: there are not registers enough, and gcc would use those of vectors */
+    T *y = (T *)y_;
+    V a[MAX_TILE][2];
+    int64_t p;
+#define START(m) if (m < M) { x[m] = (const T *)x_ + x_to[m]; a[m][0] = a[m][1] = ZERO(); }
+    EACH_M(START)
+#undef START
+    for (p = 0; p < positions; p++, g += NV * LANES) {
+        const ptrdiff_t at = x_at[p];
+        const V v0 = LOAD(g);
+        V v1 = v0;
+        if (NV > 1) v1 = LOAD(g + LANES);
+#define MULTIPLY(m) \
+        if (m < M) { \
+            const V b = SET1(x[m][at]); \
+            a[m][0] = FMA(b, v0, a[m][0]); \
+            if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
+        }
+        EACH_M(MULTIPLY)
+#undef MULTIPLY
+    }
+#define FINISH(m) \
+    if (m < M) { \
+        STORE(y + m * y_pitch, ADD(LOAD(before + m * before_pitch), a[m][0])); \
+        if (NV > 1) STORE(y + m * y_pitch + LANES, ADD(LOAD(before + m * before_pitch + LANES), a[m][1])); \
+    }
+    EACH_M(FINISH)
+#undef FINISH
+}
+
+#define DEFINE_OUTER_OF(M, NV) \
+    static void NAME(outer_##M##_##NV)(const void *g, const void *x, const ptrdiff_t *x_to, const ptrdiff_t *x_at, int64_t positions, \
+                                       const void *before, ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch) \
+    { \
+        NAME(outer)(M, NV, g, x, x_to, x_at, positions, before, before_pitch, y, y_pitch); \
+    }
+#define DEFINE_OUTER(M) DEFINE_OUTER_OF(M, 1) DEFINE_OUTER_OF(M, 2)
+#define OUTER(M) {NAME(outer_##M##_1), NAME(outer_##M##_2)}
+
+DEFINE_OUTER(1) DEFINE_OUTER(2) DEFINE_OUTER(3) DEFINE_OUTER(4) DEFINE_OUTER(5) DEFINE_OUTER(6)
+#if ACCUMULATORS >= 24
+DEFINE_OUTER(7) DEFINE_OUTER(8) DEFINE_OUTER(9) DEFINE_OUTER(10) DEFINE_OUTER(11) DEFINE_OUTER(12) DEFINE_OUTER(13) DEFINE_OUTER(14)
+#endif
+
 /* n lines of sums as n sums, in place: neighbours are added, again and again. */
 static void NAME(fold)(void *sums, int64_t n)
 {

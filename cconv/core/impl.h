@@ -177,6 +177,10 @@ typedef void cconv_over_kernel(const void *g, ptrdiff_t g_pitch, ptrdiff_t g_ste
                                int64_t samples, int64_t lines, void *sums);
 typedef void cconv_fold_kernel(void *sums, int64_t n);
 
+/* gradient.inc.h says what this does. */
+typedef void cconv_outer_kernel(const void *g, const void *x, const ptrdiff_t *x_to, const ptrdiff_t *x_at, int64_t positions,
+                                const void *before, ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch);
+
 /* From sums in 16 bits to results, or, where `words` is the type of the sums, to them. */
 typedef struct cconv_rounding {
     int words, shift;                   /* the sums are divided by 2**shift */
@@ -209,6 +213,7 @@ typedef struct cconv_type_kernels {
     cconv_each_kernel *multiply_each;
     cconv_over_kernel *over[WIDTHS][MAX_OVER + 1];          /* by log2 of M and by NT, or NULL */
     cconv_fold_kernel *fold;
+    cconv_outer_kernel *outer[MAX_TILE + 1][2];             /* by scalars, and log2 of vectors, or NULL */
     cconv_load_kernel *load[CCONV_TYPES];
     cconv_store_kernel *store[CCONV_TYPES];                 /* NULL where sums are not stored as that */
 } cconv_type_kernels;
@@ -388,6 +393,11 @@ CCONV_HIDDEN void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset);
 
 /* gradient.c: the rest of a plan. */
 CCONV_HIDDEN cconv_status cconv_gradient_lay_out(cconv_plan *plan);
+
+/* gradient_outer.c: the same; tasks of it, CCONV_ERROR_WEIGHTS where a result is not finite. */
+CCONV_HIDDEN cconv_status cconv_outer_lay_out(cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_outer_run(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *grad, char *weight,
+                                          char *work);
 
 /* check.c: a plan's descriptor; the extents of its arrays; those of weights alone. */
 CCONV_HIDDEN cconv_status cconv_check(cconv_plan *plan);

@@ -213,6 +213,12 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
     NAME(fold),
+    {
+        {NULL, NULL}, OUTER(1), OUTER(2), OUTER(3), OUTER(4), OUTER(5), OUTER(6),
+#if ACCUMULATORS >= 24
+        OUTER(7), OUTER(8), OUTER(9), OUTER(10), OUTER(11), OUTER(12), OUTER(13), OUTER(14)
+#endif
+    },
     {NAME(load_u8), NAME(load_i8), NAME(load_u16), NAME(load_i16), NAME(load_u32), NAME(load_i32), NAME(load_u64),
      NAME(load_i64), NAME(load_f16), sizeof(T) == 4 ? NAME(load_same) : NAME(load_other),
      sizeof(T) == 8 ? NAME(load_same) : NAME(load_other)},
@@ -228,6 +234,9 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef DEFINE_OVER
 #undef DEFINE_OVERS
 #undef OVERS
+#undef DEFINE_OUTER_OF
+#undef DEFINE_OUTER
+#undef OUTER
 #undef DEFINE_TILE
 #undef DEFINE_TILES
 #undef TILES
