@@ -98,8 +98,8 @@ static void count_allocations(void)
     for (a = 0; a < CCONV_ALGORITHMS; a++) if (!served[a]) fail("an algorithm did not serve anything");
 }
 
-/* The calls of two kernels, noted by what stands in for them. */
-enum { DOWN, LOAD, KERNELS };
+/* The calls of some kernels, noted by what stands in for them. */
+enum { DOWN, NEAR, LOAD };
 typedef struct call {
     int kernel;
     const void *x, *w, *bias;
@@ -108,16 +108,19 @@ typedef struct call {
     const ptrdiff_t *offset, *w_at;
     int64_t rows, n;
     int ends, stream;
+    cconv_near at;
 } call;
 
 static call noted[4096];
 static int count;
 static cconv_down_kernel *down;
+static cconv_near_kernel *near;
 static cconv_load_kernel *load;
 
 static void repeat(const call *c)
 {
     if (c->kernel == DOWN) down(c->x, c->x_step, c->offset, c->rows, c->n, c->w, c->w_at, c->bias, c->y, c->y_step, c->ends, c->stream);
+    else if (c->kernel == NEAR) near(&c->at, 1, c->y, c->y_step, c->rows, c->n);
     else load((const char *)c->x, c->x_row, c->x_step, c->y, c->y_step, c->rows, c->n);
 }
 
@@ -131,12 +134,18 @@ static void note(call c)
 static void note_down(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w, const ptrdiff_t *w_at,
                       const void *bias, void *y, ptrdiff_t y_step, int ends, int stream)
 {
-    note((call){DOWN, x, w, bias, y, x_step, y_step, 0, offset, w_at, rows, n, ends, stream});
+    note((call){DOWN, x, w, bias, y, x_step, y_step, 0, offset, w_at, rows, n, ends, stream, {0}});
+}
+
+static void note_near(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns)
+{
+    if (stride != 1) fail("another stride");
+    note((call){NEAR, NULL, NULL, NULL, y, 0, y_row, 0, NULL, NULL, rows, columns, 0, 0, *at});
 }
 
 static void note_load(const char *x, ptrdiff_t x_row, ptrdiff_t x_step, void *y, ptrdiff_t y_row, int64_t rows, int64_t n)
 {
-    note((call){LOAD, x, NULL, NULL, y, x_step, y_row, x_row, NULL, NULL, rows, n, 0, 0});
+    note((call){LOAD, x, NULL, NULL, y, x_step, y_row, x_row, NULL, NULL, rows, n, 0, 0, {0}});
 }
 
 static double now(void)
@@ -174,6 +183,7 @@ static double time_call(const char *isa, int border, int pack)
     if (pack) b.weights = to;
     table = *plan.kernels, f32 = *table.f32, table.f32 = &f32;
     down = f32.down[2][2], f32.down[2][2] = note_down;
+    near = f32.near, f32.near = note_near;
     load = f32.load[CCONV_F32], f32.load[CCONV_F32] = note_load;
     watched = plan, watched.kernels = &table, count = 0;
     if (cconv_run(&watched, 0, 1, &b) || count == 0) fail("the run that is watched");
@@ -182,7 +192,7 @@ static double time_call(const char *isa, int border, int pack)
         keep_least(&whole, since);
         for (since = now(), i = 0; i < 100; i++) for (k = 0; k < count; k++) repeat(&noted[k]);
         keep_least(&kernels, since);
-        for (since = now(), i = 0; i < 100; i++) for (k = 0; k < count; k++) if (noted[k].kernel == DOWN) repeat(&noted[k]);
+        for (since = now(), i = 0; i < 100; i++) for (k = 0; k < count; k++) if (noted[k].kernel != LOAD) repeat(&noted[k]);
         keep_least(&multiply, since);
     }
     printf("64x64 3x3 %-7s %-12s %s: %6.1f ns, its kernels %6.1f, those that multiply %6.1f: %.3f of its kernels', %.3f of these\n", isa,
