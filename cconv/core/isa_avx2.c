@@ -77,6 +77,16 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(u, v, 0xdd)), 0xd8));
 }
 
+CCONV_INLINE __m256 ISA(next_floats)(__m256 u, __m256 v)
+{
+    const __m256i middle = _mm256_castps_si256(_mm256_permute2f128_ps(u, v, 0x21));
+    return _mm256_castsi256_ps(_mm256_alignr_epi8(middle, _mm256_castps_si256(u), 4));
+}
+
+#ifdef __GNUC__
+#define KEEP(v) __asm__("" : "+x"(v))
+#endif
+
 #define T float
 #define V __m256
 #define LANES 8
@@ -92,6 +102,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define EVENS(u, v) ISA(even_floats)(u, v)
 #define ODDS(u, v) ISA(odd_floats)(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define NEXT(u, v) ISA(next_floats)(u, v)
 #define LOAD_SOME(p, from, to) _mm256_maskload_ps(p, ISA(lanes)(from, to))
 #define LOAD_PART(p, n) ISA(load_floats)(p, n)
 #define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
@@ -116,6 +127,7 @@ CCONV_INLINE __m256 ISA(odd_floats)(__m256 u, __m256 v)
 #define EVENS(u, v) _mm256_permute4x64_pd(_mm256_unpacklo_pd(u, v), 0xd8)
 #define ODDS(u, v) _mm256_permute4x64_pd(_mm256_unpackhi_pd(u, v), 0xd8)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define NEXT(u, v) _mm256_shuffle_pd(u, _mm256_permute2f128_pd(u, v, 0x21), 5)
 #define LOAD_SOME(p, from, to) _mm256_maskload_pd(p, ISA(lanes)(2 * (from), 2 * (to)))
 #define LOAD_PART(p, n) ISA(load_doubles)(p, n)
 #define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
@@ -156,4 +168,5 @@ const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &k
 #endif
 #undef ISA
 #undef ACCUMULATORS
+#undef KEEP
 #endif

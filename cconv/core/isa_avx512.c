@@ -43,6 +43,10 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
     return _mm512_permutex2var_pd(u, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), v);
 }
 
+#ifdef __GNUC__
+#define KEEP(v) __asm__("" : "+v"(v))
+#endif
+
 #define T float
 #define V __m512
 #define LANES 16
@@ -58,6 +62,7 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
 #define EVENS(u, v) ISA(even_floats)(u, v)
 #define ODDS(u, v) ISA(odd_floats)(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
+#define NEXT(u, v) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), 1))
 #define LOAD_SOME(p, from, to) _mm512_maskz_loadu_ps((__mmask16)((1u << (to)) - (1u << (from))), p)
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
@@ -82,6 +87,7 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
 #define EVENS(u, v) ISA(even_doubles)(u, v)
 #define ODDS(u, v) ISA(odd_doubles)(u, v)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
+#define NEXT(u, v) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), 1))
 #define LOAD_SOME(p, from, to) _mm512_maskz_loadu_pd((__mmask8)((1u << (to)) - (1u << (from))), p)
 #define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
@@ -123,4 +129,5 @@ const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx5
 #endif
 #undef ISA
 #undef ACCUMULATORS
+#undef KEEP
 #endif

@@ -62,6 +62,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define EVENS(u, v) vuzp1q_f32(u, v)
 #define ODDS(u, v) vuzp2q_f32(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define NEXT(u, v) vextq_f32(u, v, 1)
 #define LOAD_PART(p, n) load_floats(p, n)
 #define STORE_PART(p, n, v) store_floats(p, n, v)
 #define SIDE 4
@@ -84,6 +85,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define EVENS(u, v) vuzp1q_f64(u, v)
 #define ODDS(u, v) vuzp2q_f64(u, v)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
+#define NEXT(u, v) vextq_f64(u, v, 1)
 #define LOAD_PART(p, n) vcombine_f64(vld1_f64(p), vdup_n_f64(0))    /* n is 1 */
 #define STORE_PART(p, n, v) vst1q_lane_f64(p, v, 0)
 #define SIDE 2

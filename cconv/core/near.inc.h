@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * near: a 3x3 kernel over one channel where it lies, what is outside of it being 0.  For rows.c, whose order of the taps it keeps.
+ * near: a 3x3 kernel over one channel where it lies, what is outside of it being 0.  For rows.c, whose order of the taps it keeps.  pad: a
+ * copy of that, for other kernels.
  * Part of kernels.inc.h.
  *
  * Strips of NV vectors go down the rows.  Of a row that is outside, zeros are read; at the `edge` of the picture only those values of a
@@ -18,6 +19,12 @@ CCONV_INLINE V NAME(load_some)(const T *p, int64_t from, int64_t to)
 #define LOAD_SOME(p, from, to) NAME(load_some)(p, from, to)
 #endif
 
+#ifdef KEEP                 /* in a register: some compilers would load what is used twice twice */
+#define KEPT(v) KEEP(v)
+#else
+#define KEPT(v) ((void)(v))
+#endif
+
 /* Up to LANES values from p on, of which the first has coordinate c. */
 CCONV_INLINE V NAME(see)(const int edge, const T *p, int64_t c, int64_t width)
 {
@@ -27,13 +34,6 @@ CCONV_INLINE V NAME(see)(const int edge, const T *p, int64_t c, int64_t width)
 
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
 #define ROW_AT(h) ((uint64_t)(h) < (uint64_t)at->height ? (const T *)at->x + (h) * at->x_row + c : zeros)
-#define FETCH(lines) \
-    { \
-        int64_t f; \
-        for (f = 0; f < (lines); f++) PREFETCH(next + f * LANES); \
-        next += (lines) * LANES; \
-    }
-
 /* Returns what is to be fetched next. */
 CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
                                        ptrdiff_t y_row, int64_t rows, int64_t last)
@@ -62,7 +62,9 @@ CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv
         }
         CUT(1) CUT(2)
 #undef CUT
-        FETCH(NV)
+        PREFETCH_FAR(next);
+        if (NV > 1) PREFETCH_FAR(next + LANES);
+        next += NV * LANES;
         a[2][0] = a[2][1] = ZERO();
 #define USE(n, k) \
         a[2 - k][0] = FMA(u[n][k], v[n][0], a[2 - k][0]); \
@@ -97,22 +99,38 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
     EACH_TAP(SPREAD)
 #undef SPREAD
     above[0] = above[1] = ZERO();
+#ifdef NEXT
+#define THIRD(g, q) NEXT(v[0][g], q)
+#else
+#define THIRD(g, q) EVENS(NAME(see)(edge, p + 2 * g * LANES + 2, c + 2 * g * LANES + 2, width), \
+                          NAME(see)(edge, p + 2 * g * LANES + LANES + 2, c + 2 * g * LANES + LANES + 2, width))
+#endif
 #define SEE_ROW(h) \
         { \
             const T *p = ROW_AT(h); \
-            SEE_VECTOR(0) \
-            if (NV > 1) SEE_VECTOR(1) \
+            V q0 = NAME(see)(edge, p, c, width), q1 = NAME(see)(edge, p + LANES, c + LANES, width); \
+            V q2 = NAME(see)(edge, p + 2 * LANES, c + 2 * LANES, width), q3 = q2, q4 = q2; \
+            PREFETCH_FAR(next); \
+            PREFETCH_FAR(next + LANES); \
+            next += 2 * NV * LANES; \
+            KEPT(q0); \
+            KEPT(q1); \
+            v[0][0] = EVENS(q0, q1); \
+            v[1][0] = ODDS(q0, q1); \
+            if (NV > 1) { \
+                q3 = NAME(see)(edge, p + 3 * LANES, c + 3 * LANES, width); \
+                q4 = NAME(see)(edge, p + 4 * LANES, c + 4 * LANES, width); \
+                PREFETCH_FAR(next - 2 * LANES); \
+                PREFETCH_FAR(next - LANES); \
+                KEPT(q2); \
+                KEPT(q3); \
+                v[0][1] = EVENS(q2, q3); \
+                v[1][1] = ODDS(q2, q3); \
+                v[2][1] = THIRD(1, q4); \
+            } \
+            v[2][0] = THIRD(0, NV > 1 ? v[0][1] : q2); \
+            (void)q3, (void)q4; \
         }
-#define SEE_VECTOR(g) \
-            { \
-                const int64_t first = 2 * g * LANES; \
-                const V q0 = NAME(see)(edge, p + first, c + first, width), q1 = NAME(see)(edge, p + first + LANES, c + first + LANES, width); \
-                const V q2 = NAME(see)(edge, p + first + 2, c + first + 2, width); \
-                const V q3 = NAME(see)(edge, p + first + LANES + 2, c + first + LANES + 2, width); \
-                v[0][g] = EVENS(q0, q1); \
-                v[1][g] = ODDS(q0, q1); \
-                v[2][g] = EVENS(q2, q3); \
-            }
 #define ADD_ROW(sum, k) \
         sum[0] = FMA(u[2][k], v[2][0], FMA(u[1][k], v[1][0], FMA(u[0][k], v[0][0], sum[0]))); \
         if (NV > 1) sum[1] = FMA(u[2][k], v[2][1], FMA(u[1][k], v[1][1], FMA(u[0][k], v[0][1], sum[1])));
@@ -126,7 +144,6 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
         m[0] = m[1] = ZERO();
         SEE_ROW(at->row + 2 * i + 1)
         ADD_ROW(m, 1)
-        FETCH(4 * NV)
         a[0] = above[0];
         a[1] = above[1];
         above[0] = above[1] = ZERO();
@@ -139,12 +156,11 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
         else STORE_PART(y + (NV - 1) * LANES, last, b);
     }
 #undef SEE_ROW
-#undef SEE_VECTOR
+#undef THIRD
 #undef ADD_ROW
     return next;
 }
 #undef ROW_AT
-#undef FETCH
 #undef EACH_TAP
 
 #define DEFINE_NEAR(S, STRIP, NV, EDGE) \
@@ -162,17 +178,36 @@ static void NAME(near)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t
     for (j = 0; j < columns; j += count) {
         const int64_t left = columns - j, c = at->column + j * stride, seen = at->width - c;        /* values, from the first on */
         const int s = stride == 2;
-        if (left >= 2 * LANES && c >= 0 && (s ? 4 * LANES + 2 : 3 * LANES) <= seen) {
+        if (left >= 2 * LANES && c >= 0 && (s ? 5 * LANES : 3 * LANES) <= seen) {
             count = 2 * LANES;
             next = (s ? NAME(near_2_2_0) : NAME(near_1_2_0))(at, j, next, y + j, y_row, rows, LANES);
         } else {
             count = left < LANES ? left : LANES;
-            if (c >= 0 && 2 * LANES + (s ? 2 : 0) <= seen)
+            if (c >= 0 && (s ? 3 * LANES : 2 * LANES) <= seen)
                 next = (s ? NAME(near_2_1_0) : NAME(near_1_1_0))(at, j, next, y + j, y_row, rows, count);
             else
                 next = (s ? NAME(near_2_1_1) : NAME(near_1_1_1))(at, j, next, y + j, y_row, rows, count);
         }
     }
 }
+/* rows x columns values from there on, copied: what `near` would see. */
+static void NAME(pad)(const cconv_near *at, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
+{
+    T *y = (T *)y_;
+    int64_t i, j;
+    for (i = 0; i < rows; i++, y += y_row) {
+        const int64_t h = at->row + i;
+        const int outside = h < 0 || h >= at->height;
+        const T *p = outside ? (const T *)at->zeros : (const T *)at->x + h * at->x_row + at->column;
+        for (j = 0; j < columns; j += LANES) {
+            const int64_t c = at->column + j;
+            if (outside) STORE(y + j, ZERO());
+            else if (c >= 0 && c + LANES <= at->width) STORE(y + j, LOAD(p + j));
+            else STORE(y + j, NAME(see)(1, p + j, c, at->width));
+        }
+    }
+}
 #undef DEFINE_NEAR
 #undef LOAD_SOME
+#undef NEXT
+#undef KEPT
