@@ -16,6 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef END_OF_TEST
+#define END_OF_TEST exit(1)
+#endif
+
 enum { INPUT, WEIGHT, PACKED, BIAS, OUTPUT, WORK, SLOTS };
 enum { MOST = 1 << 22, ARENA = 1 << 26, ALONE = 1 << 20 };
 __extension__ typedef __int128 wide;
@@ -52,9 +56,18 @@ const char *__ubsan_default_options(void);
 const char *__asan_default_options(void) { return "abort_on_error=1"; }
 const char *__ubsan_default_options(void) { return "abort_on_error=1:print_stacktrace=1"; }
 
+/* What a fuzzer wants to be drawn next, two bytes at a time. */
+static const unsigned char *wanted;
+static size_t wanted_left;
+
 static uint64_t draw(void)      /* splitmix64 */
 {
     uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+    if (wanted_left > 1) {
+        z = ((uint64_t)wanted[0] | (uint64_t)wanted[1] << 8) * UINT64_C(0x0001000100010001);
+        wanted += 2, wanted_left -= 2;
+        return z;
+    }
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
@@ -96,7 +109,7 @@ static void fail(const char *what)
 {
     fprintf(stderr, "FAILED: %s\n", what);
     show_current();
-    exit(1);
+    END_OF_TEST;
 }
 
 /* An arena of which both neighbours may not be accessed; a buffer lies at its end or at its start. */

@@ -1,8 +1,10 @@
 """cconv for other projects: headers, sources, copies.  The example projects are built and run by examples/check_all.sh."""
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,46 @@ def test_another_abi_is_refused(tmp_path):
     out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ}).stdout
     size, abi = (int(word) for word in out.split())
     assert size >= 15 * 8 and abi == 1
+
+
+COMPILER = next(filter(shutil.which, [*(sysconfig.get_config_var("CC") or "cc").split()[:1], "cc", "gcc", "clang"]), None)
+CAPI = """
+#include <Python.h>
+#include "cconv_api.h"
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "guest"};
+PyMODINIT_FUNC PyInit_guest(void) { return import_cconv() < 0 ? NULL : PyModule_Create(&module); }
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or not COMPILER, reason="no compiler that takes -shared")
+@pytest.mark.parametrize("way, abi, flags, error", [
+    ("capsule", 1, [], None),
+    ("cimport", 1, [], None),
+    ("capsule", 2, [], "this module was compiled with cconv's ABI 2; the cconv that is installed has 1: build it again"),
+    ("cimport", 2, [], "this module was compiled with cconv's ABI 2; the cconv that is installed has 1: build it again"),
+    ("capsule", 1, ['-DCCONV_CAPSULE="cconv.engine._OLD"'],
+     f"cconv.engine._OLD is missing: the cconv that is installed is too old; want {cconv.__version__}"),
+], ids=["capsule, the same", "cimport, the same", "capsule, another", "cimport, another", "no capsule"])  # fmt: skip
+def test_a_module_that_was_compiled_with_another_abi_is_refused(tmp_path, way, abi, flags, error):
+    """Compiled with a copy of the headers in which one number is changed, as they would be of another version."""
+    headers = tmp_path / "headers"
+    (headers / "core").mkdir(parents=True)
+    for name in ("cconv_api.h", "core/cconv.h"):
+        text = (Path(cconv.get_include()) / name).read_text()
+        assert ("#define CCONV_ABI 1\n" in text) == (name == "core/cconv.h")
+        (headers / name).write_text(text.replace("#define CCONV_ABI 1\n", f"#define CCONV_ABI {abi}\n"))
+    if way == "capsule":
+        (tmp_path / "guest.c").write_text(CAPI)
+    else:
+        (tmp_path / "guest.pyx").write_text("from cconv cimport engine\nengine.import_cconv()\n")
+        subprocess.run([sys.executable, "-P", "-m", "cython", "-3", "guest.pyx"], cwd=tmp_path, check=True)
+    undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    includes = [f"-I{headers}", f"-I{sysconfig.get_path('include')}"]
+    module = f"guest{sysconfig.get_config_var('EXT_SUFFIX')}"
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-w", *undefined, *flags, *includes, "guest.c", "-o", module], cwd=tmp_path, check=True)
+    done = subprocess.run([sys.executable, "-c", "import guest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    if error:
+        assert done.returncode == 1 and lines[-1] == f"ImportError: {error}"
+    else:
+        assert done.returncode == 0 and not lines, done.stderr

@@ -204,7 +204,7 @@ static int fits_integers(const cconv_desc *desc, const char *weights)
 /* How many products, or a box; 0 where these take no less than `limit`. */
 static int products_below(const cconv_desc *desc, const char *weights, double limit)
 {
-    const double column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
+    const double column = (double)desc->kernel[0] * (double)desc->kernel[1], row = (double)desc->kernel[2];
     const int forced = desc->algorithm == CCONV_SEPARABLE;
     int most_products = MOST_RANK;
     cconv_desc any = *desc;
@@ -234,7 +234,7 @@ int cconv_rank(const cconv_desc *desc, const cconv_buffer *buffer)
         return 0;
     weights = cconv_element(buffer);
     integers = (any || desc->algorithm == CCONV_INTEGER) && fits_integers(desc, weights);
-    limit = integers ? cconv_integer_cost(desc) : cconv_direct_cost((double)(desc->kernel[0] * desc->kernel[1]), (double)desc->kernel[2]);
+    limit = integers ? cconv_integer_cost(desc) : cconv_direct_cost((double)desc->kernel[0] * (double)desc->kernel[1], (double)desc->kernel[2]);
     if ((any || desc->algorithm == CCONV_SEPARABLE || desc->algorithm == CCONV_BOX) && cconv_fits_products(desc))
         products = products_below(desc, weights, limit);
     return products || !integers ? products : CCONV_INTEGER_RANK;

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * For core_test.c and core_fuzz.c: descriptors of all kinds, drawn at random, and which algorithms must serve them.
+ */
+
+/* Whether winograd must serve. */
+static int fit_for_winograd(const cconv_desc *d)
+{
+    const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
+    return d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1 && d->interleave == 1
+           && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && d->tile <= 4
+           && ((d->dilation[1] == 1 && d->dilation[2] == 1) || d->border == CCONV_CONSTANT || whole);
+}
+
+static int fit_for_fft(const cconv_desc *d)
+{
+    return d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] == 1 && d->kernel[1] > 1 && d->kernel[1] <= 512 && d->stride[1] == 1
+           && d->stride[2] == 1 && d->dilation[1] == 1 && d->interleave <= 1024 && (d->kernel[2] - 1) * d->dilation[2] <= 1024
+           && (d->input_type >= CCONV_F16 || d->weight_type >= CCONV_F16) && (d->tile == 0 || (d->tile >= 16 && d->tile >= d->kernel[1]));
+}
+
+/* Those that serve some weights only. */
+static int by_rank(cconv_algorithm a) { return a == CCONV_SEPARABLE || a == CCONV_BOX || a == CCONV_INTEGER; }
+
+/* What cconv_rank says, where it must say something. */
+static int64_t rank_of(const test *t)
+{
+    const cconv_desc *d = &t->d;
+    const cconv_type finest = d->compute == CCONV_F32 ? CCONV_F32 : CCONV_F64;
+    const cconv_buffer weights = held((char *)w_image, t->w.bytes, t->w.first), short_of_one = held((char *)w_image, t->w.bytes - 1, t->w.first);
+    const int rank = cconv_rank(d, &weights);
+    const int one = d->in_channels == 1 && d->out_channels == 1 && d->kernel[0] * d->kernel[1] > 1 && d->kernel[2] > 1;
+    int64_t i;
+    if (cconv_rank(d, &short_of_one)) fail("a buffer that is too small was looked into");
+    if (t->products != 1 || !one || d->algorithm != CCONV_SEPARABLE || rank > 0 || d->stride[2] > 8) return rank;
+    for (i = 0; i < count_of(&t->w); i++)
+        if (ws[i] != 0 && (t->exact || d->weight_type >= finest)) fail("a product is not found");
+    return rank;
+}
+
+static test plain(void)
+{
+    static const cconv_type outputs[] = {CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16};
+    test t = {.d = {.size = sizeof(cconv_desc), .batch = 1, .in_channels = 1, .out_channels = 1, .groups = 1, .input = {1, 1, 1},
+                    .kernel = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}, .interleave = 1, .divisor = 1,
+                    .low = -INFINITY, .high = INFINITY}};
+    cconv_desc *d = &t.d;
+    int i;
+    d->compute = chance(3) ? CCONV_F64 : CCONV_F32;
+    d->input_type = chance(2) ? d->compute : (cconv_type)pick(0, CCONV_TYPES - 1);
+    d->weight_type = chance(2) ? d->compute : (cconv_type)pick(0, CCONV_TYPES - 1);
+    d->output_type = chance(3) ? outputs[pick(0, 3)] : d->compute;
+    d->border = (cconv_border)pick(0, CCONV_BORDERS - 1);
+    d->batch = chance(4) ? pick(2, 3) : 1;
+    t.exact = chance(3), t.special = !t.exact && chance(4), t.bias = chance(2);
+    d->border_value = chance(3) ? 0 : t.exact ? (double)pick(-5, 5) : (double)pick(-999, 999) / 64;
+    if (chance(5)) d->divisor = (double[]){3, 256, -2, 0.5, 9.75}[pick(0, 4)];
+    if (chance(5)) d->low = (double)pick(-60, 20) / 2, d->high = d->low + (double)pick(0, 99);
+    for (i = 0; i < 3; i++) t.layout[i] = chance(2) ? 0 : (int)pick(1, i == 1 ? 1 : 2);
+    if (chance(12)) t.layout[0] = 3;
+    return t;
+}
+
+/* The input along an axis such that the result has `out` positions. */
+static void give(test *t, int a, int64_t out)
+{
+    cconv_desc *d = &t->d;
+    int64_t n, unit = a == 2 ? d->interleave : 1;
+    if (unit > 1) d->stride[2] = 1, d->dilation[2] *= unit, d->before[2] *= unit, d->after[2] *= unit;
+    n = (out - 1) * d->stride[a] + d->dilation[a] * (d->kernel[a] - 1) + 1 + pick(0, d->stride[a] - 1);
+    if (n <= d->before[a] + d->after[a]) d->before[a] = d->after[a] = 0;
+    n -= d->before[a] + d->after[a];
+    d->input[a] = (n + unit - 1) / unit * unit;
+    if (chance(8)) n = unit * pick(1, 9), d->before[a] -= n, d->input[a] += n;     /* cropped, or less of a border */
+    if (chance(8)) n = unit * pick(1, 9), d->after[a] -= n, d->input[a] += n;
+}
+
+/* Kernel, stride, dilation and padding of an axis. */
+static void window(test *t, int a, int64_t k, int64_t s, int64_t dilation, int64_t pad)
+{
+    cconv_desc *d = &t->d;
+    d->kernel[a] = k, d->stride[a] = s, d->dilation[a] = dilation;
+    d->before[a] = chance(2) ? pick(0, pad) : 0, d->after[a] = chance(2) ? pick(0, pad) : 0;
+}
+
+static void channels(test *t, int64_t in, int64_t out)
+{
+    cconv_desc *d = &t->d;
+    d->in_channels = in, d->out_channels = out, d->groups = 1;
+    if (chance(6)) d->groups = pick(2, 3), d->in_channels *= d->groups, d->out_channels *= d->groups;
+    else if (chance(8)) d->groups = d->in_channels = out;
+}
+
+/* Arguments drawn from left to right, whatever the compiler: a seed means the same everywhere. */
+static int64_t drawn[4];
+#define window(t, a, k, s, dil, pad) \
+    (drawn[0] = (k), drawn[1] = (s), drawn[2] = (dil), drawn[3] = (pad), window(t, a, drawn[0], drawn[1], drawn[2], drawn[3]))
+#define channels(t, in, out) (drawn[0] = (in), drawn[1] = (out), channels(t, drawn[0], drawn[1]))
+
+static int64_t work_of(const test *t)
+{
+    const cconv_desc *d = &t->d;
+    int64_t work = d->batch * d->out_channels * d->in_channels / d->groups;
+    int a;
+    for (a = 0; a < 3; a++)
+        work *= d->kernel[a] * ((d->input[a] + d->before[a] + d->after[a] - d->dilation[a] * (d->kernel[a] - 1) - 1) / d->stride[a] + 1);
+    return work;
+}
+
+static test random_case(int64_t most_work)
+{
+    for (;;) {
+        test t = plain();
+        const int axes = (int)pick(1, 3);
+        int a;
+        if (chance(6)) t.d.interleave = chance(3) ? 4 : 3;
+        channels(&t, pick(1, chance(2) ? 3 : 20), pick(1, chance(2) ? 4 : 30));
+        for (a = 3 - axes; a < 3; a++) {
+            window(&t, a, pick(1, chance(3) ? 9 : 4), chance(2) ? 1 : pick(1, 3), chance(2) ? 1 : pick(1, chance(4) ? 40 : 4), chance(2) ? 3 : 12);
+            give(&t, a, pick(1, chance(3) ? 70 : 20));
+        }
+        if (chance(30)) t.d.batch = 0;
+        if (work_of(&t) <= most_work && t.d.batch * t.d.in_channels * t.d.input[0] * t.d.input[1] * t.d.input[2] <= MOST / 4) return t;
+    }
+}
+
+/* Taps and steps far apart, borders far out, and sizes at which tasks are cut or nothing is left. */
+static test odd_case(int i)
+{
+    static const int64_t far[] = {9, 50, 513, 5000, INT64_C(1) << 20, INT64_C(1) << 40, INT64_C(1) << 58};
+    test t = plain();
+    cconv_desc *d = &t.d;
+    const int64_t away = far[pick(0, 6)];
+    const int a = (int)pick(0, 2);
+    channels(&t, pick(1, 4), pick(1, 4));
+    window(&t, 1, pick(1, 3), 1, 1, 2), give(&t, 1, pick(1, 20));
+    window(&t, 2, pick(1, 3), 1, 1, 2), give(&t, 2, pick(1, 40));
+    switch (i % 10) {
+    case 0: window(&t, 1, 15, 1, 1, 7), give(&t, 1, pick(1, 20)), window(&t, 2, 15, 1, 1, 7), give(&t, 2, pick(1, 40)); break;
+    case 1: a ? (window(&t, 2, 40, 1, 1, 12), give(&t, 2, pick(1, 99))) : (window(&t, 1, 40, 1, 1, 12), give(&t, 1, pick(1, 60))); break;
+    case 2: case 3:     /* all but a few positions lie on the border */
+        d->kernel[a] = pick(2, 3), d->dilation[a] = away, d->stride[a] = pick(1, 2), d->input[a] = pick(1, 9);
+        d->before[a] = (d->kernel[a] - 1) * away / (chance(2) ? 1 : 2), d->after[a] = (d->kernel[a] - 1) * away - d->before[a] + pick(0, 5);
+        break;
+    case 4: d->dilation[a] = away, d->stride[a] = chance(2) ? 1 : away - 1, d->kernel[a] = 1; break;
+    case 5: d->kernel[a] = pick(2, 4), d->stride[a] = far[pick(0, 3)], d->dilation[a] = far[pick(0, 3)];
+        if (d->dilation[a] * (d->kernel[a] - 1) > 2000) d->dilation[a] = 7;
+        channels(&t, 1, pick(1, 3)), give(&t, 1, pick(1, 5)), give(&t, 2, pick(1, 9)), d->batch = 1;
+        d->before[a] = d->after[a] = 3, give(&t, a, pick(1, 3)); break;
+    case 6: d->border = CCONV_CONSTANT, d->batch = pick(0, 1), d->input[a] = 0, d->before[a] = d->after[a] = d->kernel[a]; break;
+    case 7: channels(&t, pick(1, 2), 1), give(&t, 2, pick(500, 9000)); break;
+    case 8: channels(&t, pick(13, 30), pick(16, 27)), give(&t, 1, pick(3, 30)), give(&t, 2, pick(3, 34)); break;
+    default: d->kernel[1] = d->kernel[2] = 3, channels(&t, pick(1, 9), pick(20, 40)), give(&t, 1, pick(5, 60)), give(&t, 2, pick(2, 40));
+    }
+    return t;
+}
+
+/* 3x3, floats: for winograd. */
+static test three_by_three(void)
+{
+    test t = plain();
+    const int64_t dilation = chance(3) ? pick(2, 4) : 1;
+    channels(&t, pick(1, chance(4) ? 140 : 9), pick(1, chance(2) ? 9 : 40));
+    window(&t, 1, 3, 1, dilation, 3), window(&t, 2, 3, 1, chance(4) ? pick(1, 5) : dilation, 3);
+    if (dilation > 1 && !chance(4)) t.d.border = CCONV_CONSTANT;
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
+    if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
+    if (chance(2)) t.special = 0;
+    t.d.tile = 2 * pick(0, 2);
+    give(&t, 1, pick(1, chance(3) ? 60 : 20)), give(&t, 2, pick(1, chance(3) ? 70 : 20));
+    if (chance(20)) give(&t, 2, pick(250, 300));
+    return t;
+}
+
+/* One kernel of few products: for separable. */
+static test low_rank(void)
+{
+    test t = plain();
+    const int wide = chance(8);
+    t.products = chance(3) ? BOX : chance(3) ? (int)pick(2, 3) : 1;
+    if (chance(6)) t.d.interleave = 3;
+    if (chance(4)) t.d.tile = 16 << pick(0, 3);
+    if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
+    window(&t, 1, pick(1, chance(3) ? 21 : 9), chance(3) ? 2 : 1, chance(3) ? 2 : 1, 12);
+    window(&t, 2, pick(1, chance(3) ? 35 : 9), chance(3) ? pick(2, 3) : 1, chance(3) ? pick(2, 3) : 1, 12);
+    if (t.products == BOX && !chance(4)) {
+        window(&t, 1, pick(2, chance(3) ? 40 : 9), 1, 1, 12), window(&t, 2, pick(2, chance(3) ? 40 : 9), 1, 1, 12);
+    }
+    if (chance(2)) t.d.input_type = t.d.compute, t.special = t.special && chance(2);
+    if (chance(2)) t.d.weight_type = t.d.compute;
+    give(&t, 1, pick(1, wide ? 4 : 40)), give(&t, 2, wide ? pick(500, 4200) : pick(1, 70));
+    return t;
+}
+
+/* Small whole numbers over 8 bits: for integer. */
+static test small_integers(void)
+{
+    static const cconv_type outputs[] = {CCONV_U8, CCONV_U8, CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16};
+    test t = plain();
+    t.exact = 1, t.special = 0, t.bias = chance(6), t.small = (int)pick(1, chance(2) ? 1 : 7);
+    t.d.input_type = CCONV_U8, t.d.output_type = outputs[pick(0, 5)];
+    t.d.border_value = (double)pick(0, 255), t.d.divisor = chance(3) ? (double)(1 << pick(0, 8)) : 1;
+    if (chance(5)) t.d.low = (double)pick(-50, 300) / 2, t.d.high = t.d.low + (double)pick(0, 300) / 2;
+    if (chance(2)) t.d.weight_type = t.d.compute;
+    if (chance(4)) t.d.interleave = 3;
+    window(&t, 1, pick(1, chance(3) ? 11 : 5), 1, chance(4) ? 3 : 1, 12), window(&t, 2, pick(1, chance(3) ? 11 : 5), 1, chance(4) ? 2 : 1, 12);
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    give(&t, 1, pick(1, 40)), give(&t, 2, pick(1, chance(3) ? 300 : 70));
+    return t;
+}
+
+/* A kernel for each channel, and the channels side by side: for what stands in for rows there. */
+static test side_by_side(void)
+{
+    test t = plain();
+    channels(&t, 1, 1);
+    t.d.groups = t.d.in_channels = t.d.out_channels = pick(4, chance(3) ? 70 : 20);
+    t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = 2, t.d.interleave = 1;
+    t.d.divisor = chance(9) ? 3 : 1;
+    window(&t, 1, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12), window(&t, 2, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12);
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, 30));
+    return t;
+}
