@@ -32,9 +32,10 @@ static inline int crew_swap(volatile int64_t *p, int64_t from, int64_t to)
 #define CREW_SWAP(p, from, to) crew_swap(p, from, to)
 #endif
 
-#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
-#include <immintrin.h>
+#if defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
 #define CREW_PAUSE() _mm_pause()
+#elif defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#define CREW_PAUSE() __builtin_ia32_pause()
 #elif defined(__aarch64__) && defined(__GNUC__)
 #define CREW_PAUSE() __asm__ volatile("yield")
 #else
