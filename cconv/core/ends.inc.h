@@ -18,8 +18,14 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
-/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j], by squares.  The last square of a row
- * or a column overlaps the one before, and writes the same again. */
+/* The next of steps of SIDE up to n: the last may begin before the one before ends, and do a part of it again. */
+CCONV_INLINE int64_t NAME(side_after)(int64_t at, int64_t n)
+{
+    return at + SIDE < n && at + SIDE > n - SIDE ? n - SIDE : at + SIDE;
+}
+
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j].  SIDE by SIDE; row by row, but down the columns of
+ * rows that are short and lie close together; value by value where there are too few. */
 static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t n, void *to_, ptrdiff_t to_pitch)
 {
     const T *from = (const T *)from_;
@@ -28,13 +34,13 @@ static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t
     if (rows < SIDE || n < SIDE) {
         for (i = 0; i < rows; i++)
             for (j = 0; j < n; j++) to[j * to_pitch + i] = from[i * pitch + j];
-        return;
+    } else if (n < rows && pitch > 0 && pitch < 2 * n) {
+        for (j = 0; j < n; j = NAME(side_after)(j, n))
+            for (i = 0; i < rows; i = NAME(side_after)(i, rows)) TURN(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch);
+    } else {
+        for (i = 0; i < rows; i = NAME(side_after)(i, rows))
+            for (j = 0; j < n; j = NAME(side_after)(j, n)) TURN(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch);
     }
-    for (i = 0; i < rows; i += SIDE)
-        for (j = 0; j < n; j += SIDE) {
-            const int64_t r = i + SIDE <= rows ? i : rows - SIDE, c = j + SIDE <= n ? j : n - SIDE;
-            TURN(from + r * pitch + c, pitch, to + c * to_pitch + r, to_pitch);
-        }
 }
 
 /* Whether the magnitudes of n values are below the limit, NaN's is not. */

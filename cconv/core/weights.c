@@ -23,17 +23,35 @@ int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count)
 
 /* Taps in the order of (channel, kd, kh, kw), by runs of a constant step: where the next lies, and how many follow with it. */
 typedef struct walk {
-    const char *weight;
-    int64_t tap, left;
+    const char *channel, *weight;
+    int64_t tap, left;          /* of the channel's */
+    int whole;                  /* a channel is one run */
 } walk;
 
-static void find_run(const cconv_plan *plan, const char *weights, walk *at)
+static walk walk_from(const cconv_plan *plan, const char *weights, int64_t first)
+{
+    const int64_t *stride = plan->desc.weight_stride, *k = plan->desc.kernel, c = first / plan->kernel;
+    const int whole = (k[1] == 1 || stride[3] == k[2] * stride[4]) && (k[0] == 1 || stride[2] == k[1] * k[2] * stride[4]);
+    const walk at = {weights + c * stride[1], NULL, first - c * plan->kernel, 0, whole};
+    return at;
+}
+
+/* The next run, of at most n. */
+static void next_run(const cconv_plan *plan, int64_t n, walk *at)
 {
     const int64_t *stride = plan->desc.weight_stride, *k = plan->desc.kernel;
-    const int64_t c = at->tap / plan->kernel, t = at->tap % plan->kernel;
-    const int whole = (k[1] == 1 || stride[3] == k[2] * stride[4]) && (k[0] == 1 || stride[2] == k[1] * k[2] * stride[4]);
-    at->left = plan->dense_weights ? plan->taps - at->tap : whole ? plan->kernel - t : k[2] - t % k[2];
-    at->weight = weights + c * stride[1] + t / (k[1] * k[2]) * stride[2] + t / k[2] % k[1] * stride[3] + t % k[2] * stride[4];
+    at->tap += at->left;
+    if (at->tap == plan->kernel) {
+        at->tap = 0;
+        at->channel += stride[1];
+    }
+    if (at->whole) {
+        at->weight = at->channel + at->tap * stride[4];
+        at->left = least(n, plan->kernel - at->tap);
+    } else {
+        at->weight = at->channel + at->tap / (k[1] * k[2]) * stride[2] + at->tap / k[2] % k[1] * stride[3] + at->tap % k[2] * stride[4];
+        at->left = least(n, k[2] - at->tap % k[2]);
+    }
 }
 
 /* Taps first to first + n - 1 of an output channel's weights, side by side in the type of the sums. */
@@ -42,19 +60,28 @@ void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, 
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), step = d->weight_stride[4];
     cconv_load_kernel *load = cconv_of_type(plan)->load[d->weight_type];
-    walk at = {weight, first, n};
+    walk at = walk_from(plan, weight, first);
     int64_t i;
     if (plan->dense_weights) {
         load(weight + first * step, 0, (ptrdiff_t)step, out, 0, 1, n);
         return;
     }
-    for (; n > 0; n -= at.left, at.tap += at.left, out += at.left * size) {
-        find_run(plan, weight, &at);
-        if (at.left > n) at.left = n;
+    for (; n > 0; n -= at.left, out += at.left * size) {
+        next_run(plan, n, &at);
         if (d->weight_type != d->compute) load(at.weight, 0, (ptrdiff_t)step, out, 0, 1, at.left);
         else if (size == 4) for (i = 0; i < at.left; i++) ((float *)(void *)out)[i] = *(const float *)(const void *)(at.weight + i * step);
         else for (i = 0; i < at.left; i++) ((double *)(void *)out)[i] = *(const double *)(const void *)(at.weight + i * step);
     }
+}
+
+/* What lies some channels further on, of `count` output channels: lines that they share are fetched once. */
+static void fetch_channel_of(const cconv_plan *plan, const char *weight, int64_t count)
+{
+    enum { AHEAD = 4 };
+    const int64_t to_next = plan->desc.weight_stride[0], step = to_next > 0 && to_next < LINE ? LINE : to_next;
+    int64_t o;
+    weight += AHEAD * plan->desc.weight_stride[1];
+    for (o = 0; o < (step == to_next ? count : parts(count * to_next, LINE)); o++) PREFETCH(weight + o * step);
 }
 
 /* Taps of `count` output channels that lie anyhow, in the type of the sums: each tap's side by side.  Those of a run lie row by row
@@ -63,23 +90,21 @@ static void order_anyhow(const cconv_plan *plan, const char *weight, int64_t fir
 {
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), to_next = plan->desc.weight_stride[0], step = plan->desc.weight_stride[4];
     const int rows = (step == size || step == -size) && to_next % size == 0;
-    walk at = {weight, first, 0};
-    int64_t run, t, o;
-    for (; n > 0; n -= run, out += run * pitch * size) {
-        find_run(plan, weight, &at);
-        run = at.left < n ? at.left : n;
-        at.tap += run;
-        for (o = 0; o < count; o++) PREFETCH(at.weight + 4 * plan->desc.weight_stride[1] + o * to_next);     /* of a channel to come */
+    cconv_turn_kernel *turn = cconv_of_type(plan)->turn;
+    walk at = walk_from(plan, weight, first);
+    int64_t t, o;
+    for (; n > 0; n -= at.left, out += at.left * pitch * size) {
+        next_run(plan, n, &at);
+        fetch_channel_of(plan, at.weight, count);
         if (rows && step > 0) {
-            cconv_of_type(plan)->turn(at.weight, (ptrdiff_t)(to_next / size), count, run, out, (ptrdiff_t)pitch);
+            turn(at.weight, (ptrdiff_t)(to_next / size), count, at.left, out, (ptrdiff_t)pitch);
             continue;
         }
         if (rows) {
-            cconv_of_type(plan)->turn(at.weight + (run - 1) * step, (ptrdiff_t)(to_next / size), count, run, out + (run - 1) * pitch * size,
-                                      -(ptrdiff_t)pitch);
+            turn(at.weight + (at.left - 1) * step, (ptrdiff_t)(to_next / size), count, at.left, out + (at.left - 1) * pitch * size, -(ptrdiff_t)pitch);
             continue;
         }
-        for (t = 0; t < run; t++) {
+        for (t = 0; t < at.left; t++) {
             const char *from = at.weight + t * step;
             float *y = (float *)(void *)(out + t * pitch * size);
             if (size == 4) for (o = 0; o < count; o++) y[o] = *(const float *)(const void *)(from + o * to_next);
@@ -104,8 +129,7 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
     if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
     if (!as_they_lie && d->weight_type == d->compute) {
         order_anyhow(plan, weight, first, n, count, out, pitch);
-        for (t = 0; t < n && plan->must_be_finite; t++) finite &= kernels->within(out + t * pitch * size, count, INFINITY);
-        return finite;
+        return !plan->must_be_finite || kernels->within(out, n * pitch, INFINITY);
     }
     for (t = 0; t < n; t += TURNED)
         for (o = 0; o < count; o += TURNED) {
