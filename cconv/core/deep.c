@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, LEAST_OUTPUTS = 32 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32 };
 
 int cconv_deep_serves(const cconv_plan *plan)
 {
@@ -89,8 +89,8 @@ static void bands_in_place(const cconv_plan *plan, int pairs, int64_t *along, in
     if (!plan->alone && samples < SHARES) *across = least(*across, parts(others, SHARES));
     *across = parts(others, parts(others, *across));
     if (pairs) *across = up(*across, 2);
-    *along = least(outputs, most(LEAST_OUTPUTS, TASK_VALUES / times(*across, groups)));
-    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), LEAST_OUTPUTS), 8));
+    *along = least(outputs, most(FEWEST_ALONG, TASK_VALUES / times(*across, groups)));
+    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), FEWEST_ALONG), 8));
 }
 
 static cconv_status bands_of_copies(const cconv_plan *plan, int64_t *rows, int64_t *columns, int64_t samples)

@@ -95,7 +95,6 @@ typedef struct cconv_near {
 } cconv_near;
 
 typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
-typedef void cconv_pad_kernel(const cconv_near *at, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
 
 /* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
  * how far that of the next tap and of the next output lie. */
@@ -194,7 +193,6 @@ typedef struct cconv_type_kernels {
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT][2];       /* by rows and columns - 1, and log2 of vectors */
     cconv_line_kernel *line;
     cconv_near_kernel *near;
-    cconv_pad_kernel *pad;
     cconv_deep_kernel *deep;
     cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1 */
     cconv_box_kernel *box;

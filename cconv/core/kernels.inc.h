@@ -177,7 +177,6 @@ static const cconv_type_kernels NAME(kernels) = {
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
     NAME(near),
-    NAME(pad),
     NAME(deep),
     {NAME(deep_pair_1), NAME(deep_pair_2)},
     NAME(box),

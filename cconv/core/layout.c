@@ -195,11 +195,10 @@ static void in_place(cconv_plan *plan)
         plan->write_in_place = lies && d->output_stride[1] == size;
     else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
         plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
-    plan->pad = plan->algorithm == CCONV_ROWS && !plan->read_in_place && d->input_type == d->compute && d->input_stride[4] == size
-                && d->interleave == 1 && d->kernel[0] == 1 && cconv_zeros_outside(plan);
-    plan->near = plan->pad && plan->write_in_place && plan->channels == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1
-                 && d->dilation[2] == 1 && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && !plan->apart[1] && !plan->apart[2];
-    plan->pad &= plan->phases[1] * plan->phases[2] == 1 && d->stride[1] == 1 && d->stride[2] == 1;
+    plan->near = plan->algorithm == CCONV_ROWS && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
+                 && d->input_stride[4] == size && d->interleave == 1 && plan->channels == 1 && cconv_zeros_outside(plan)
+                 && d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1
+                 && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && !plan->apart[1] && !plan->apart[2];
     plan->stream = plan->algorithm == CCONV_ROWS && plan->write_in_place && plan->kernels->drain
                    && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
 }
