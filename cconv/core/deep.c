@@ -52,8 +52,8 @@ static int64_t find_lines(const cconv_plan *plan, deep_tables *t, int along)
     for (r = 0; t->order.run[r] > 0; r++) {
         const int64_t end = tap + t->order.run[r], before = count;
         for (; tap < end; tap++) {
-            line *last = &t->lines[count - 1];
-            if (count > before && row[tap] == last->row + (along == 1 ? last->taps * next : 0)
+            line *last = count > before ? &t->lines[count - 1] : NULL;
+            if (last && row[tap] == last->row + (along == 1 ? last->taps * next : 0)
                 && column[tap] == last->column + (along == 2 ? last->taps : 0)) {
                 last->taps++;
             } else {
