@@ -235,7 +235,7 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
     for (; v < task->size[3 - t->along]; v += count, y += count * step) {
         const line *from = t->lines;
         cconv_deep_line *to = lines;
-        count = t->pairs && task->size[3 - t->along] - v > 1 ? 2 : 1;
+        count = t->pairs && kernels->deep_pair[0] && d->groups >= kernels->lanes && task->size[3 - t->along] - v > 1 ? 2 : 1;
         if (count == 2) {
             for (r = 0; r < d->stride[1] + 3; r++) {
                 const line whole = {r, 0, 3};

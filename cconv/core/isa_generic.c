@@ -12,6 +12,7 @@
 #pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #endif
 
+#define SMALL
 #define ACCUMULATORS 12
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -97,6 +98,7 @@ DEFINE_LOADS(double, DOUBLES, SPREAD_F64)
 
 const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL, NULL};
 
+#undef SMALL
 #undef ACCUMULATORS
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options

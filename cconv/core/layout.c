@@ -195,7 +195,7 @@ static void in_place(cconv_plan *plan)
         plan->write_in_place = lies && d->output_stride[1] == size;
     else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
         plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
-    plan->near = plan->algorithm == CCONV_ROWS && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
+    plan->near = plan->algorithm == CCONV_ROWS && cconv_of_type(plan)->near && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
                  && d->input_stride[4] == size && d->interleave == 1 && plan->channels == 1 && cconv_zeros_outside(plan)
                  && d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1
                  && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && !plan->apart[1] && !plan->apart[2];
