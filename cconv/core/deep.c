@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, OUTPUTS_BESIDE = 32 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32 };
 
 int cconv_deep_serves(const cconv_plan *plan)
 {
@@ -52,8 +52,8 @@ static int64_t find_lines(const cconv_plan *plan, deep_tables *t, int along)
     for (r = 0; t->order.run[r] > 0; r++) {
         const int64_t end = tap + t->order.run[r], before = count;
         for (; tap < end; tap++) {
-            line *last = &t->lines[count > 0 ? count - 1 : 0];
-            if (count > before && row[tap] == last->row + (along == 1 ? last->taps * next : 0)
+            line *last = count > before ? &t->lines[count - 1] : NULL;
+            if (last && row[tap] == last->row + (along == 1 ? last->taps * next : 0)
                 && column[tap] == last->column + (along == 2 ? last->taps : 0)) {
                 last->taps++;
             } else {
@@ -89,8 +89,8 @@ static void bands_in_place(const cconv_plan *plan, int pairs, int64_t *along, in
     if (!plan->alone && samples < SHARES) *across = least(*across, parts(others, SHARES));
     *across = parts(others, parts(others, *across));
     if (pairs) *across = up(*across, 2);
-    *along = least(outputs, most(OUTPUTS_BESIDE, TASK_VALUES / times(*across, groups)));
-    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), OUTPUTS_BESIDE), 8));
+    *along = least(outputs, most(FEWEST_ALONG, TASK_VALUES / times(*across, groups)));
+    if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), FEWEST_ALONG), 8));
 }
 
 static cconv_status bands_of_copies(const cconv_plan *plan, int64_t *rows, int64_t *columns, int64_t samples)
@@ -235,7 +235,7 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
     for (; v < task->size[3 - t->along]; v += count, y += count * step) {
         const line *from = t->lines;
         cconv_deep_line *to = lines;
-        count = t->pairs && task->size[3 - t->along] - v > 1 ? 2 : 1;
+        count = t->pairs && kernels->deep_pair[0] && d->groups >= kernels->lanes && task->size[3 - t->along] - v > 1 ? 2 : 1;
         if (count == 2) {
             for (r = 0; r < d->stride[1] + 3; r++) {
                 const line whole = {r, 0, 3};

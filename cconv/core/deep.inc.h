@@ -3,16 +3,11 @@
  * The kernel of deep.c: vectors across channels, for P outputs in a row or a column at a time.  Part of kernels.inc.h.
  */
 
-#if ACCUMULATORS >= 24
-#define OUTPUTS 8
-#else
-#define OUTPUTS 6
-#endif
 #define EACH_OUTPUT(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
 /* P outputs from the `first` on.  `sliding`: an output's tap sees what the next tap of the output before sees, so that one vector is
- * loaded for each tap; `within`: no output sees what is outside; `whole`: there are LANES channels, and the last vector begins early,
- * where not so many are left. */
+ * loaded for each tap; `within`: no output sees what is
+ * outside; `whole`: there are LANES channels, and the last vector begins early, where not so many are left. */
 CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int within, const int whole, const cconv_deep_sums *sums,
                                    int64_t first, T *to, int64_t outputs, int64_t channels)
 {
@@ -87,53 +82,41 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
     }
 }
 
+/* What is rare shares a kernel that serves it. */
 #define DEFINE_DEEP(P, SLIDING, WITHIN, WHOLE) \
     CCONV_ALONE void NAME(deep_##P##_##SLIDING##_##WITHIN##_##WHOLE)(const cconv_deep_sums *sums, int64_t first, T *y, int64_t outputs, \
                                                                      int64_t channels) \
     { NAME(deep_block)(P, SLIDING, WITHIN, WHOLE, sums, first, y, outputs, channels); }
-#define DEFINE_DEEPS(P, SLIDING) DEFINE_DEEP(P, SLIDING, 0, 0) DEFINE_DEEP(P, SLIDING, 0, 1) DEFINE_DEEP(P, SLIDING, 1, 1)
-#if OUTPUTS == 8
-DEFINE_DEEPS(4, 0) DEFINE_DEEPS(4, 1) DEFINE_DEEPS(8, 0) DEFINE_DEEPS(8, 1)
+#if ACCUMULATORS >= 24
+#define OUTPUTS 8
+DEFINE_DEEP(8, 0, 0, 0) DEFINE_DEEP(8, 0, 0, 1) DEFINE_DEEP(8, 1, 0, 1) DEFINE_DEEP(8, 1, 1, 1) DEFINE_DEEP(4, 1, 0, 1)
+#define DEEPS {NAME(deep_8_0_0_0), NAME(deep_8_0_0_1), NAME(deep_8_1_0_1), NAME(deep_8_1_1_1), NAME(deep_4_1_0_1)}
 #else
-DEFINE_DEEPS(3, 0) DEFINE_DEEPS(3, 1) DEFINE_DEEPS(6, 0) DEFINE_DEEPS(6, 1)
+#define OUTPUTS 4
+DEFINE_DEEP(4, 0, 0, 0) DEFINE_DEEP(4, 0, 0, 1) DEFINE_DEEP(4, 1, 0, 1) DEFINE_DEEP(4, 1, 1, 1)
+#define DEEPS {NAME(deep_4_0_0_0), NAME(deep_4_0_0_1), NAME(deep_4_1_0_1), NAME(deep_4_1_1_1), NAME(deep_4_1_0_1)}
 #endif
 
 static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, int64_t channels)
 {
-#define DEEPS(P, SLIDING) {NAME(deep_##P##_##SLIDING##_0_0), NAME(deep_##P##_##SLIDING##_0_1), NAME(deep_##P##_##SLIDING##_1_1)}
-    static void (*const deeps[2][2][3])(const cconv_deep_sums *, int64_t, T *, int64_t, int64_t) = {
-#if OUTPUTS == 8
-        {DEEPS(4, 0), DEEPS(4, 1)}, {DEEPS(8, 0), DEEPS(8, 1)}
-#else
-        {DEEPS(3, 0), DEEPS(3, 1)}, {DEEPS(6, 0), DEEPS(6, 1)}
-#endif
-    };
-#undef DEEPS
-    const int sliding = sums->apart == sums->stride;
+    static void (*const deeps[5])(const cconv_deep_sums *, int64_t, T *, int64_t, int64_t) = DEEPS;
     int64_t p, count;
     for (p = 0; p < outputs; p += count) {
-        const int many = outputs - p > OUTPUTS / 2;
-        count = many ? OUTPUTS : OUTPUTS / 2;
-        deeps[many][sliding][channels < LANES ? 0 : sums->lowest + p * sums->stride >= 0 && sums->highest + (p + count - 1) * sums->stride < sums->limit ? 2 : 1](
-            sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
+        int which = channels < LANES ? 0 : sums->apart != sums->stride ? 1 : 2;
+        count = OUTPUTS;
+        if (which == 2 && outputs - p <= 4) { which = 4; count = 4; }
+        else if (which == 2 && sums->lowest + p * sums->stride >= 0 && sums->highest + (p + OUTPUTS - 1) * sums->stride < sums->limit) which = 3;
+        deeps[which](sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
     }
 }
+#undef DEFINE_DEEP
+#undef DEEPS
 
+#ifndef SMALL
 /* deep_pair: P outputs in each of two rows, whose nine weights stay in registers; a vector that is loaded serves up to six sums.  With a
- * stride S of 2, `rows` adds the middle row by itself first. */
-#if ACCUMULATORS >= 24
-#define MOST_1 7
-#define LESS_1 4
-#define MOST_2 4
-#define LESS_2 2
-#else
-#define MOST_1 2
-#define LESS_1 1
-#define MOST_2 1
-#define LESS_2 1
-#endif
-CCONV_INLINE void NAME(pair_block)(const int S, const int P, const int within, const int whole, const cconv_deep_sums *sums, int64_t first,
-                                   T *to, ptrdiff_t y_row, int64_t outputs, int64_t channels)
+ * stride S of 2, `rows` adds the middle row by itself first.  At least LANES channels. */
+CCONV_INLINE void NAME(pair_block)(const int S, const int P, const cconv_deep_sums *sums, int64_t first, T *to,
+                                   ptrdiff_t y_row, int64_t outputs, int64_t channels)
 {
     const cconv_deep_line *lines = sums->lines;
     const uint64_t limit = (uint64_t)sums->limit;
@@ -143,7 +126,7 @@ CCONV_INLINE void NAME(pair_block)(const int S, const int P, const int within, c
         const T *w, *bias = (const T *)sums->bias, *zeros = (const T *)sums->zeros;
         V u[3][3], a[2][8], m[2][8], v, top;
         T *y;
-        if (whole && c > channels - LANES) c = channels - LANES;
+        if (c > channels - LANES) c = channels - LANES;
         w = (const T *)sums->w + c;
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
 #define TAKE(k, n) u[k][n] = LOAD(w + ((S == 1 || k == 2 ? k : 1 - k) * 3 + n) * sums->w_pitch);
@@ -159,8 +142,8 @@ CCONV_INLINE void NAME(pair_block)(const int S, const int P, const int within, c
         }
 #define SEE(i, q) \
         if (q < (P - 1) * S + 3) { \
-            const T *at = within || (uint64_t)(index + q) < limit ? x : zeros + c; \
-            v = whole ? LOAD(at) : LOAD_PART(at, channels); \
+            const T *at = (uint64_t)(index + q) < limit ? x : zeros + c; \
+            v = LOAD(at); \
             USE(i, q, 0, 0) USE(i, q, 1, 0) USE(i, q, 2, 0) USE(i, q, 0, 1) USE(i, q, 1, 1) USE(i, q, 2, 1) \
             USE(i, q, 0, 2) USE(i, q, 1, 2) USE(i, q, 2, 2) \
             x += step; \
@@ -176,55 +159,42 @@ CCONV_INLINE void NAME(pair_block)(const int S, const int P, const int within, c
 #undef SEE
 #undef USE
 #undef EACH_TAP
-        top = !bias ? ZERO() : whole ? LOAD(bias + c) : LOAD_PART(bias + c, channels);
+        top = bias ? LOAD(bias + c) : ZERO();
         y = to + c;
-#define PUT_AT(q, r, n) \
-        { \
-            const V b = ADD(a[r][n], S == 2 ? ADD(m[r][n], top) : top); \
-            if (whole) STORE(q, b); \
-            else STORE_PART(q, channels, b); \
-        }
 #define PUT(n) \
         if (n < P && n < outputs) { \
-            PUT_AT(y, 0, n) \
-            PUT_AT(y + y_row, 1, n) \
+            STORE(y, ADD(a[0][n], S == 2 ? ADD(m[0][n], top) : top)); \
+            STORE(y + y_row, ADD(a[1][n], S == 2 ? ADD(m[1][n], top) : top)); \
             y += sums->y_step; \
         }
         EACH_OUTPUT(PUT)
 #undef PUT
-#undef PUT_AT
     }
 }
 
-#define DEFINE_PAIR(S, MANY, P, WITHIN, WHOLE) \
-    CCONV_ALONE void NAME(pair_##S##_##MANY##_##WITHIN##_##WHOLE)(const cconv_deep_sums *sums, int64_t first, T *y, ptrdiff_t y_row, \
-                                                                  int64_t outputs, int64_t channels) \
-    { NAME(pair_block)(S, P, WITHIN, WHOLE, sums, first, y, y_row, outputs, channels); }
-#define DEFINE_PAIRS(S, MANY, P) DEFINE_PAIR(S, MANY, P, 0, 0) DEFINE_PAIR(S, MANY, P, 0, 1) DEFINE_PAIR(S, MANY, P, 1, 1)
-#define PAIRS(S, MANY) {NAME(pair_##S##_##MANY##_0_0), NAME(pair_##S##_##MANY##_0_1), NAME(pair_##S##_##MANY##_1_1)}
-#define DEFINE_DEEP_PAIR(S) \
-    DEFINE_PAIRS(S, 0, LESS_##S) DEFINE_PAIRS(S, 1, MOST_##S) \
+#define DEFINE_PAIR(S, P) \
+    CCONV_ALONE void NAME(pair_##S##_##P)(const cconv_deep_sums *sums, int64_t first, T *y, ptrdiff_t y_row, int64_t outputs, int64_t channels) \
+    { NAME(pair_block)(S, P, sums, first, y, y_row, outputs, channels); }
+#define DEFINE_DEEP_PAIR(S, MOST, LESS) \
     static void NAME(deep_pair_##S)(const cconv_deep_sums *sums, void *y_, ptrdiff_t y_row, int64_t outputs, int64_t channels) \
     { \
-        static void (*const pairs[2][3])(const cconv_deep_sums *, int64_t, T *, ptrdiff_t, int64_t, int64_t) = {PAIRS(S, 0), PAIRS(S, 1)}; \
         int64_t p, count; \
         for (p = 0; p < outputs; p += count) { \
-            const int many = outputs - p > LESS_##S; \
-            count = many ? MOST_##S : LESS_##S; \
-            pairs[many][channels < LANES ? 0 : sums->lowest + p * S >= 0 && sums->highest + (p + count - 1) * S < sums->limit ? 2 : 1]( \
-                sums, p, (T *)y_ + p * sums->y_step, y_row, outputs - p, channels); \
+            T *y = (T *)y_ + p * sums->y_step; \
+            count = outputs - p > LESS ? MOST : LESS; \
+            if (count == MOST) NAME(pair_##S##_##MOST)(sums, p, y, y_row, outputs - p, channels); \
+            else NAME(pair_##S##_##LESS)(sums, p, y, y_row, outputs - p, channels); \
         } \
     }
-DEFINE_DEEP_PAIR(1) DEFINE_DEEP_PAIR(2)
+#if ACCUMULATORS >= 24
+DEFINE_PAIR(1, 7) DEFINE_PAIR(1, 4) DEFINE_PAIR(2, 4) DEFINE_PAIR(2, 2)
+DEFINE_DEEP_PAIR(1, 7, 4) DEFINE_DEEP_PAIR(2, 4, 2)
+#else
+DEFINE_PAIR(1, 2) DEFINE_PAIR(2, 1)
+DEFINE_DEEP_PAIR(1, 2, 2) DEFINE_DEEP_PAIR(2, 1, 1)
+#endif
 #undef DEFINE_PAIR
-#undef DEFINE_PAIRS
-#undef PAIRS
 #undef DEFINE_DEEP_PAIR
-#undef MOST_1
-#undef LESS_1
-#undef MOST_2
-#undef LESS_2
-#undef DEFINE_DEEP
-#undef DEFINE_DEEPS
+#endif
 #undef EACH_OUTPUT
 #undef OUTPUTS

@@ -99,7 +99,6 @@ typedef struct cconv_near {
 } cconv_near;
 
 typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
-typedef void cconv_pad_kernel(const cconv_near *at, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
 
 /* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
  * how far that of the next tap and of the next output lie. */
@@ -123,7 +122,8 @@ typedef struct cconv_deep_sums {
 
 typedef void cconv_deep_kernel(const cconv_deep_sums *sums, void *y, int64_t outputs, int64_t channels);
 
-/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see the lines of four rows, or five with a stride of 2. */
+/* The same for 3x3 neighbours and two rows of outputs, y_row values apart, that see the lines of four rows, or five with a stride of 2;
+ * at least a vector of channels. */
 typedef void cconv_deep_pair_kernel(const cconv_deep_sums *sums, void *y, ptrdiff_t y_row, int64_t outputs, int64_t channels);
 
 /* Sums of k neighbours in place, times *scale, plus *start, where these are not NULL: `each` outputs at once, `step` values from one neighbour to the
@@ -201,10 +201,9 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
-    cconv_near_kernel *near;
-    cconv_pad_kernel *pad;
+    cconv_near_kernel *near;                                /* or NULL */
     cconv_deep_kernel *deep;
-    cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1 */
+    cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1, or NULL */
     cconv_box_kernel *box;
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;

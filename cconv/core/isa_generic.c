@@ -12,6 +12,7 @@
 #pragma GCC optimize("Os")         /* a CPU that has none of the others runs few networks */
 #endif
 
+#define SMALL
 #define ACCUMULATORS 12
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -97,6 +98,7 @@ DEFINE_LOADS(double, DOUBLES)
 
 const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL, NULL};
 
+#undef SMALL
 #undef ACCUMULATORS
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options

@@ -2,10 +2,11 @@
  *
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
- * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, SHIFTED(p, u, v, n), which is
+ * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_SOME(p, from, to), which does values from <= i < to and
+ * makes the others 0, NEXT(u, v), values 1 to LANES of both (these two or not), SHIFTED(p, u, v, n), which is
  * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
  * of both, TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
- * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.
+ * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
@@ -134,7 +135,9 @@ DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
 
 #include "rows.inc.h"
 #include "deep.inc.h"
+#ifndef SMALL
 #include "near.inc.h"
+#endif
 
 /* box: passes over lines of entries, each sum of two of the pass before, and one value more where k has that bit. */
 static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, int64_t each, int64_t step, int64_t n, int64_t k,
@@ -190,10 +193,17 @@ static const cconv_type_kernels NAME(kernels) = {
     },
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
+#ifdef SMALL
+    NULL,
+#else
     NAME(near),
-    NAME(pad),
+#endif
     NAME(deep),
+#ifdef SMALL
+    {NULL, NULL},
+#else
     {NAME(deep_pair_1), NAME(deep_pair_2)},
+#endif
     NAME(box),
     NAME(panel),
     NAME(turn),

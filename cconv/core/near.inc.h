@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * near: a 3x3 kernel over one channel where it lies, what is outside of it being 0.  For rows.c, whose order of the taps it keeps.  pad: a
- * copy of that, for other kernels.
+ * near: a 3x3 kernel over one channel where it lies, what is outside of it being 0.  For rows.c, whose order of the taps it keeps.
  * Part of kernels.inc.h.
  *
  * Strips of NV vectors go down the rows.  Of a row that is outside, zeros are read; at the `edge` of the picture only those values of a
@@ -187,23 +186,6 @@ static void NAME(near)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t
                 next = (s ? NAME(near_2_1_0) : NAME(near_1_1_0))(at, j, next, y + j, y_row, rows, count);
             else
                 next = (s ? NAME(near_2_1_1) : NAME(near_1_1_1))(at, j, next, y + j, y_row, rows, count);
-        }
-    }
-}
-/* rows x columns values from there on, copied: what `near` would see. */
-static void NAME(pad)(const cconv_near *at, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
-{
-    T *y = (T *)y_;
-    int64_t i, j;
-    for (i = 0; i < rows; i++, y += y_row) {
-        const int64_t h = at->row + i;
-        const int outside = h < 0 || h >= at->height;
-        const T *p = outside ? (const T *)at->zeros : (const T *)at->x + h * at->x_row + at->column;
-        for (j = 0; j < columns; j += LANES) {
-            const int64_t c = at->column + j;
-            if (outside) STORE(y + j, ZERO());
-            else if (c >= 0 && c + LANES <= at->width) STORE(y + j, LOAD(p + j));
-            else STORE(y + j, NAME(see)(1, p + j, c, at->width));
         }
     }
 }

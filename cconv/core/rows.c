@@ -270,23 +270,6 @@ static int run_straight(const cconv_plan *plan, const cconv_task *task, const ch
     return 1;
 }
 
-/* What a task sees of a channel that is not copied, or copied as it is. */
-static cconv_near near_of(const cconv_plan *plan, const cconv_task *task, const char *channel)
-{
-    const cconv_desc *d = &plan->desc;
-    const int64_t depth = task->od * d->stride[0] - d->before[0];
-    const int outside = depth < 0 || depth >= d->input[0];
-    cconv_near at;
-    at.x = outside ? channel : channel + depth * d->input_stride[2];
-    at.zeros = at.w = at.bias = at.next = NULL;
-    at.x_row = (ptrdiff_t)d->input_stride[3] / (ptrdiff_t)cconv_type_size(d->compute);
-    at.height = outside ? 0 : d->input[1];
-    at.width = d->input[2];
-    at.row = task->first[1] * d->stride[1] - d->before[1];
-    at.column = task->first[2] * d->stride[2] - d->before[2];
-    return at;
-}
-
 /* The planes of a region. */
 static void load_region(const cconv_plan *plan, const cconv_task *task, const region *part, const char *channel, char *plane, int fresh)
 {
@@ -295,13 +278,8 @@ static void load_region(const cconv_plan *plan, const cconv_task *task, const re
     of.size[1] = part->last_row - part->row;
     of.first[2] += part->column;
     of.size[2] = part->last_column - part->column;
-    plane += (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute);
-    if (plan->pad) {
-        const cconv_near at = near_of(plan, &of, channel);
-        cconv_of_type(plan)->pad(&at, plane, (ptrdiff_t)plan->row_pitch, of.size[1] + plan->reach[1], of.size[2] + plan->reach[2]);
-    } else {
-        cconv_load_plane(plan, &of, channel, plane, fresh);
-    }
+    cconv_load_plane(plan, &of, channel,
+                     plane + (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
 }
 
 /* 3x3, where it lies: nothing is copied. */
@@ -310,14 +288,22 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
+    const int64_t depth = task->od * d->stride[0] - d->before[0];
+    const int outside = depth < 0 || depth >= d->input[0];
     const table t = table_at(plan, work, 0);
     cconv_task part = *task;
+    cconv_near at;
     int64_t o;
     memset(work + plan->planes_at, 0, (size_t)(SLACK * size));
+    at.zeros = work + plan->planes_at;
+    at.x_row = (ptrdiff_t)(d->input_stride[3] / size);
+    at.height = outside ? 0 : d->input[1];
+    at.width = d->input[2];
+    at.row = task->first[1] * d->stride[1] - d->before[1];
+    at.column = task->first[2] * d->stride[2] - d->before[2];
     for (; part.group < task->group + task->group_count; part.group++) {
         const char *channel = input + part.n * d->input_stride[0] + part.group * d->input_stride[1];
-        cconv_near at = near_of(plan, &part, channel);
-        at.zeros = work + plan->planes_at;
+        at.x = outside ? channel : channel + depth * d->input_stride[2];
         for (o = 0; o < part.out_count; o++) {
             const int64_t out = part.group * plan->outputs + part.out_first + o;
             at.w = weights + out * plan->taps * size;

@@ -139,11 +139,10 @@ static void choose_places(cconv_plan *plan)
     plan->output_row = plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch;
     plan->straight = plan->read_in_place && plan->write_in_place && plan->to_the_end && !border && least_width >= lanes && plan->short_rows
                      && plan->rows_apart == 1 && plan->out_blocks == 1;
-    plan->pad = !plan->read_in_place && d->input_type == d->compute && d->input_stride[4] == size && d->input_stride[3] % size == 0
-                && d->interleave == 1 && d->kernel[0] == 1 && cconv_zeros_outside(plan);
-    plan->near = plan->pad && plan->write_in_place && plan->channels == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1
+    plan->near = cconv_of_type(plan)->near && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
+                 && d->input_stride[4] == size && d->input_stride[3] % size == 0 && d->interleave == 1 && plan->channels == 1
+                 && cconv_zeros_outside(plan) && d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1
                  && d->dilation[2] == 1 && d->stride[1] == d->stride[2] && d->stride[1] <= 2 && !plan->apart[1] && !plan->apart[2];
-    plan->pad &= plan->phases[1] * plan->phases[2] == 1 && d->stride[1] == 1 && d->stride[2] == 1;
 }
 
 cconv_status cconv_rows_lay_out(cconv_plan *plan)
