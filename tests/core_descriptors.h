@@ -117,7 +117,7 @@ static void check_extents(const cconv_desc *d, const cconv_plan *plan)
 static void check_plan(const cconv_desc *d, const cconv_plan *plan)
 {
     const size_t at[] = {plan->v_at, plan->planes_at, plan->panel_at, plan->ordered_at, plan->bias_at, plan->sums_at, plan->turned_at};
-    const wide size = (wide)size_of[d->compute], most_bytes = (wide)1 << 62;
+    const wide size = (wide)size_of[d->compute], most_bytes = (wide)1 << 61;
     const int by_planes = (plan->algorithm == CCONV_ROWS || plan->algorithm == CCONV_TAPS) && !plan->deep;
     wide results = (wide)d->batch * d->out_channels, taps = d->in_channels / d->groups;
     int a;
@@ -187,7 +187,7 @@ static void check_gradient_plan(cconv_desc *d)
     if (cconv_plan_weight_gradient(&plan, d) != CCONV_OK) return;
     if (senseless(d) || plan.tasks < 1 || (wide)plan.tasks > (wide)d->out_channels * (d->in_channels / d->groups) * d->kernel[0] * d->kernel[1] * d->kernel[2])
         fail("the number of the gradient's tasks");
-    if (plan.workspace_bytes < 1 || (wide)plan.workspace_bytes > (wide)1 << 62 || plan.planes_at > plan.workspace_bytes || plan.sums_at > plan.workspace_bytes)
+    if (plan.workspace_bytes < 1 || (wide)plan.workspace_bytes > (wide)1 << 61 || plan.planes_at > plan.workspace_bytes || plan.sums_at > plan.workspace_bytes)
         fail("the gradient's memory");
     check_extents(d, &plan);
 }

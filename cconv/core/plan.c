@@ -64,13 +64,20 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
     return CCONV_OK;
 }
 
+/* A plan that was laid out, if there can be as much memory. */
+static cconv_status within_memory(const cconv_plan *plan, cconv_status status)
+{
+    if (status == CCONV_OK && ((uint64_t)plan->workspace_bytes > LARGEST || (uint64_t)plan->packed_bytes > LARGEST)) return CCONV_ERROR_SIZE;
+    return status;
+}
+
 static cconv_status make(cconv_plan *plan, const cconv_desc *desc, int alone)
 {
     const cconv_status status = begin(plan, desc);
     if (status != CCONV_OK) return status;
     plan->alone = alone;
     plan->algorithm = choose(plan);
-    return way_of(plan)->lay_out(plan);
+    return within_memory(plan, way_of(plan)->lay_out(plan));
 }
 
 cconv_status cconv_plan_init(cconv_plan *plan, const cconv_desc *desc) { return make(plan, desc, 0); }
@@ -83,7 +90,7 @@ cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc
     if (desc->weight_type != desc->compute) return CCONV_ERROR_TYPE;
     plan->gradient = 1;
     plan->algorithm = CCONV_TAPS;
-    return cconv_gradient_lay_out(plan);
+    return within_memory(plan, cconv_gradient_lay_out(plan));
 }
 
 cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task)
