@@ -105,7 +105,7 @@ static void load_rows(const cconv_plan *plan, const char *row, ptrdiff_t step, i
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(plan->plane_type), s = d->stride[2], here = at->right - at->left;
     int64_t r, c;
-    if (here > 0 && at->channels == 1 && count > 1 && step == size && d->input_stride[4] * s != size && d->input_stride[4] % size == 0
+    if (here > 0 && at->channels == 1 && count > 1 && step == size && step_of(d->input_stride[4], s, here) != size && d->input_stride[4] % size == 0
         && d->input_type == plan->plane_type && plan->plane_type != CCONV_U8)       /* rows side by side: a picture in Fortran's order */
         cconv_of_type(plan)->turn(row + (at->first + at->left * s) * d->input_stride[4], step_of(d->input_stride[4] / size, s, here),
                                   here, count, out + at->left * size, (ptrdiff_t)plan->row_pitch);
