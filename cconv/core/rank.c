@@ -186,7 +186,7 @@ int cconv_is_box(const cconv_desc *d, const char *weights)
  * would be empty. */
 static int fits_integers(const cconv_desc *desc, const char *weights)
 {
-    const double column = (double)(desc->kernel[0] * desc->kernel[1]), row = (double)desc->kernel[2];
+    const double column = (double)desc->kernel[0] * (double)desc->kernel[1], row = (double)desc->kernel[2];
     cconv_desc any = *desc;
     cconv_plan plan;
     if (desc->input_type != CCONV_U8 || desc->in_channels != 1 || desc->out_channels != 1) return 0;

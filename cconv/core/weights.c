@@ -78,7 +78,7 @@ void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, 
 static void fetch_channel_of(const cconv_plan *plan, const char *weight, int64_t count)
 {
     enum { AHEAD = 4 };
-    const int64_t to_next = plan->desc.weight_stride[0], step = to_next > 0 && to_next < LINE ? LINE : to_next;
+    const int64_t to_next = plan->desc.weight_stride[0], step = to_next > 0 && to_next < LINE ? (int64_t)LINE : to_next;
     int64_t o;
     weight += AHEAD * plan->desc.weight_stride[1];
     for (o = 0; o < (step == to_next ? count : parts(count * to_next, LINE)); o++) PREFETCH(weight + o * step);
