@@ -138,8 +138,12 @@ static void check_plan(const cconv_desc *d, const cconv_plan *plan)
         fail("the memory");
     if (by_planes && (wide)plan->packed_bytes < (wide)d->out_channels * taps * size) fail("packed weights are more than their memory");
     for (a = 0; a < (int)(sizeof at / sizeof *at); a++) if (at[a] > plan->workspace_bytes) fail("a part of the workspace lies outside");
-    if (by_planes && (wide)plan->planes_at + (wide)plan->channel_block * plan->plane * size > (wide)plan->workspace_bytes) fail("planes lie outside");
-    if (by_planes && (wide)plan->plane < (wide)plan->phases[1] * plan->phases[2] * plan->row_pitch * (plan->band[1] + plan->reach[1]))
+    if (by_planes && (wide)plan->planes_at + (wide)(plan->pixel > plan->channel_block ? plan->pixel : plan->channel_block) * plan->plane * size > (wide)plan->workspace_bytes)
+        fail("planes lie outside");
+    if (by_planes && plan->pixel) {     /* rows of pixels */
+        const wide rows = (wide)(plan->band[1] - 1) * d->stride[1] + (wide)(d->kernel[1] - 1) * d->dilation[1] + 1;
+        if ((wide)plan->plane * plan->pixel < rows * plan->row_pitch) fail("pixels overflowed");
+    } else if (by_planes && (wide)plan->plane < (wide)plan->phases[1] * plan->phases[2] * plan->row_pitch * (plan->band[1] + plan->reach[1]))
         fail("planes overflowed");
     check_extents(d, plan);
 }
