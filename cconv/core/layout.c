@@ -193,8 +193,11 @@ int cconv_zeros_outside(const cconv_plan *plan)
 static int rows_join(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    return plan->form == ALONG_GAPS && plan->band[2] == plan->output[2] && d->stride[0] == 1 && d->stride[1] == 1
-           && d->input_stride[3] == d->input_stride[4] * d->input[2]
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    int a, whole = plan->form == ALONG_GAPS && plan->kernel == 1 && plan->band[2] == plan->output[2] && d->input_type == d->compute;
+    for (a = 0; a < 3; a++)
+        whole &= d->stride[a] == 1 && d->before[a] == 0 && d->after[a] == 0 && d->input[a] > 0 && d->input_stride[1 + a] % size == 0;
+    return whole && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2]
            && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
 }
 
@@ -237,10 +240,7 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
-    if (plan->algorithm == CCONV_TAPS)      /* one tap */
-        plan->read_in_place = plan->kernel == 1 && whole && d->input_type == d->compute && d->input_stride[4] == size && d->stride[2] == 1
-                              && !(d->before[0] | d->before[1] | d->before[2] | d->after[0] | d->after[1] | d->after[2]) && rows_join(plan);
-    if (plan->algorithm == CCONV_TAPS && plan->form == ACROSS) plan->read_in_place = scalars_lie(plan);
+    if (plan->algorithm == CCONV_TAPS) plan->read_in_place = plan->form == ACROSS ? scalars_lie(plan) : rows_join(plan);
     lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)

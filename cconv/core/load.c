@@ -200,8 +200,9 @@ static void load_row_of_pixels(const cconv_plan *plan, const char *row, int64_t 
     const int64_t left = below(0, first, 1, count), right = below(d->input[2], first, 1, count);
     const int joined = channels == plan->pixel && d->input_stride[4] == pixel;
     int64_t j;
-    loader(plan)(row + (first + left) * d->input_stride[4], joined ? 0 : step_of(d->input_stride[4], 1, right - left), (ptrdiff_t)size,
-                 out + left * pixel, (ptrdiff_t)plan->pixel, joined ? right > left : right - left, joined ? (right - left) * channels : channels);
+    if (right > left)
+        loader(plan)(row + (first + left) * d->input_stride[4], joined ? 0 : step_of(d->input_stride[4], 1, right - left), (ptrdiff_t)size,
+                     out + left * pixel, (ptrdiff_t)plan->pixel, joined ? 1 : right - left, joined ? (right - left) * channels : channels);
     for (j = 0; j < count; j++) {
         int64_t w;
         if (j == left) j = right;

@@ -107,7 +107,6 @@ typedef struct taps_tile {
     const char *weights, *start;
     const ptrdiff_t *w_at;
     char *sums, *output;                /* of its first position */
-    ptrdiff_t output_plane;
 } taps_tile;
 
 static taps_tile tile_at(const block *b, int64_t index)
@@ -126,8 +125,8 @@ static taps_tile tile_at(const block *b, int64_t index)
     return t;
 }
 
-/* Rows of positions in vectors, `most` of them at a time where there are enough.  Tile by tile: its weights stay in L1, and few
- * lines of the output are open at a time. */
+/* Rows of positions, up to four vectors of them at a time.  Tile by tile: its weights stay in L1, and few lines of the output are
+ * open at a time. */
 static void run_along(block *b)
 {
     const cconv_plan *plan = b->plan;
@@ -152,13 +151,9 @@ static void run_along(block *b)
                 count = least(left, full);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                if (t.output)
-                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
-                                  t.output + (r * b->output_row + j * b->output_step) * size, (ptrdiff_t)b->output_plane, last,
-                                  plan->stream, x, 0);
-                else
-                    kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
-                                  sums, (ptrdiff_t)plan->sums_plane, lanes, 0, x, 0);
+                kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                              t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
+                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
     }
 }
@@ -287,8 +282,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     if (by_steps(plan)) {
         int64_t step[4];
         steps_of(plan, step);
-        b.x_row = step[2] * d->stride[1];
-        b.x_step = step[3] * d->stride[2];
+        b.x_row = task->size[1] > 1 ? step[2] * d->stride[1] : 0;      /* one alone takes no step, and the product could overflow */
+        b.x_step = task->size[2] > 1 ? step[3] * d->stride[2] : 0;
         if (plan->read_in_place) copied.size[1] = 0;
     } else if (plan->read_in_place) {   /* whole vectors; the rows that hold what is left are copied */
         const int64_t rows = task->size[1], lanes = kernels->lanes;
