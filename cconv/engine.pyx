@@ -68,7 +68,7 @@ cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
 WANTED = {
-    "winograd": "float arrays, a 3x3 kernel, stride 1 and, where there is a dilation, no padding but a constant's",
+    "winograd": "float arrays, a 3x3 kernel, stride 1 (with a dilation no padding but a constant's) or stride 2 without a dilation",
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row (of integers: one product), "
                  "without large terms that cancel",
     "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
@@ -438,6 +438,11 @@ cdef class Plan:
     def tile(self):
         """The size of what shares work: a tile's results along an axis in winograd's algorithm, the rows of fft's; else 0."""
         return self.plan.edge
+
+    @property
+    def products(self):
+        """The multiplications of such a tile and pair of channels in winograd's algorithm."""
+        return 25 if self.plan.desc.stride[2] == 2 else (self.plan.edge + 2) ** 2
 
     @property
     def wide(self):

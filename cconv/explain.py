@@ -127,7 +127,7 @@ def describe(shape: tuple[int, ...], job: Job, weights: str = "either") -> Plan:
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",
         "rows": "few output channels: output rows share each value that is loaded",
-        "winograd": f"{(plan.tile + 2) ** 2} multiplications instead of {9 * plan.tile**2} for each {plan.tile}x{plan.tile} results",
+        "winograd": f"{plan.products} multiplications instead of {9 * plan.tile**2} for each {plan.tile}x{plan.tile} results",
         "box": f"all of the kernel is the same: sums of 2, 4, 8 ... neighbours instead of {taps} taps",
         "integer": "small whole numbers: the sums fit into 16 bits",
         "fft": f"transforms of {plan.tile} x {plan.wide} values instead of {taps} taps" if plan.wide

@@ -208,7 +208,7 @@ typedef struct cconv_type_kernels {
     cconv_panel_kernel *panel;
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
-    cconv_winograd_kernels winograd[2];                     /* for tiles of 2x2 and of 4x4 outputs */
+    cconv_winograd_kernels winograd[3];                     /* for tiles of 2x2 outputs, of 4x4, of 2x2 with a stride of 2 */
     cconv_transform_kernel *to_frequencies, *from_frequencies;
     cconv_frequencies_kernel *multiply_frequencies;
     cconv_each_kernel *multiply_each;

@@ -46,7 +46,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     for (c = 0; c < plan->channels; c += AT_ONCE) {
         const int64_t n = least(AT_ONCE, plan->channels - c);
         finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
-        kernels_of(plan)->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)product_values(plan));
+        kernels_of(plan)->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)filter_values(plan));
         if (!plan->dense_weights)       /* those of an output channel may lie far apart */
             kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + c * KERNEL * size, (ptrdiff_t)plan->taps);
     }
@@ -73,7 +73,7 @@ void cconv_winograd_tables(const cconv_plan *plan, char *work)
 /* A band of a phase of a sample: a unit. */
 typedef struct tile_band {
     cconv_plan plan;                    /* with the descriptor of the phase */
-    cconv_task task, whole;             /* the outputs; the same rounded up to whole tiles */
+    cconv_task task;                    /* the outputs */
     int64_t rows, columns, first;       /* tiles; the first is the first-th of the task's */
     const char *input;                  /* of the first channel */
     char *output;                       /* of the first sample, channel and position of the phase */
@@ -112,23 +112,34 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     b->task.n = unit / plan->output[0];
     b->input += b->task.n * d->input_stride[0] + task->group * plan->channels * d->input_stride[1];
     b->plan.desc = cconv_winograd_phase(plan, phase);
-    b->whole = b->task;
-    for (a = 1; a < 3; a++) b->whole.size[a] = up(b->task.size[a], plan->edge);
-    b->rows = b->whole.size[1] / plan->edge;
-    b->columns = b->whole.size[2] / plan->edge;
+    b->rows = parts(b->task.size[1], plan->edge);
+    b->columns = parts(b->task.size[2], plan->edge);
     return 1;
 }
 
+/* What its tiles see: the inputs of as many outputs of a 3x3 kernel without a stride. */
+static cconv_task seen_by(const tile_band *b)
+{
+    const winograd_form *form = form_of(&b->plan);
+    cconv_task seen = b->task;
+    int a;
+    for (a = 1; a < 3; a++) {
+        seen.first[a] *= b->plan.desc.stride[a];
+        seen.size[a] = ((a == 1 ? b->rows : b->columns) - 1) * form->step + form->seen - 2;
+    }
+    return seen;
+}
+
 /* A channel of the band that will be transformed next, fetched into the cache where its rows lie whole. */
-static void fetch_channel(const tile_band *b, int64_t channel)
+static void fetch_channel(const tile_band *b, const cconv_task *seen, int64_t channel)
 {
     const cconv_desc *d = &b->plan.desc;
-    const int64_t first = b->task.first[1] - d->before[1], top = most(0, first);
-    const int64_t bottom = least(d->input[1], first + b->whole.size[1] + 2);
+    const int64_t first = seen->first[1] - d->before[1], top = most(0, first);
+    const int64_t bottom = least(d->input[1], first + seen->size[1] + 2);
     const int64_t bytes = d->input[2] * (int64_t)cconv_type_size(d->input_type);
     const char *row = b->input + channel * d->input_stride[1] + top * d->input_stride[3];
     int64_t r, at;
-    if (channel >= b->plan.channels || d->input[0] != 1 || b->whole.size[2] + 2 < d->input[2]
+    if (channel >= b->plan.channels || d->input[0] != 1 || seen->size[2] + 2 < d->input[2]
         || d->input_stride[4] != (int64_t)cconv_type_size(d->input_type))
         return;
     for (r = top; r < bottom; r++, row += d->input_stride[3])
@@ -140,18 +151,22 @@ static int transform_input(const tile_band *b, char *work)
 {
     const cconv_plan *plan = &b->plan;
     const cconv_winograd_kernels *kernels = kernels_of(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), edge = plan->edge;
+    const winograd_form *form = form_of(plan);
+    const cconv_task seen = seen_by(b);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), step = form->step;
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
     char *v = work + plan->v_at + b->first * size;
     const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where cconv_limit is passed */
     double spoilt[MAX_VECTOR] = {0};
+    cconv_plan dense = *plan;
     int64_t c, r;
+    dense.desc.stride[1] = dense.desc.stride[2] = 1;
     memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
     for (c = 0; c < plan->channels; c++) {
-        cconv_load_plane(plan, &b->whole, b->input + c * plan->desc.input_stride[1], plane, c == 0);
-        fetch_channel(b, c + 1);
-        for (r = 0; r < edge * b->rows + 2; r++)
-            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % edge * (edge + 2) * plan->dealt_plane + r / edge * b->columns) * size,
+        cconv_load_plane(&dense, &seen, b->input + c * plan->desc.input_stride[1], plane, c == 0);
+        fetch_channel(b, &seen, c + 1);
+        for (r = 0; r < seen.size[1] + 2; r++)
+            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
                           (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
         kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half, v + c * plan->v_pitch * size,
                          (ptrdiff_t)plan->v_plane, b->rows * b->columns);
@@ -164,24 +179,29 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t pieces = parts(tiles, kernels->tile), step = product_values(plan);
+    const int64_t pieces = parts(tiles, kernels->tile);
+    const winograd_form *form = form_of(plan);
     const winograd_tables *t = (const winograd_tables *)(const void *)work;
     int64_t product, c, tile, piece;
-    for (product = 0; product < edge_products(plan->edge); product++) {
+    for (product = 0; product < square(form->seen); product++) {
+        const int64_t i = product / form->seen, j = product % form->seen;
+        const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
         const char *v = work + plan->v_at + product * plan->v_plane * size;
-        char *m = work + plan->sums_at + product * plan->m_plane * size;
+        const char *filter = u + (form->filter[i] * form->filters + form->filter[j]) * filter_values(plan) * size;
+        char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
             const int wide = pitch > lanes;
             for (c = 0; c < plan->channels; c += BLOCK_TAPS) {
                 const int64_t channels = least(BLOCK_TAPS, plan->channels - c);
-                const char *weights = u + (product * step + first * plan->channels + c * pitch) * size;
-                const char *next = weights + channels * pitch * size;       /* of this tile, the next, or the next product */
+                const char *weights = filter + (first * plan->channels + c * pitch) * size;
+                const char *next = weights + channels * pitch * size;       /* of this tile, the next, or the next filter */
+                const int begun = c > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
                     kernels->taps[n][wide](weights, t->u[wide], v + (c * plan->v_pitch + at) * size, t->v, 1, channels, NULL,
-                                           c ? sums : (const char *)zeros, c ? (ptrdiff_t)plan->sums_pitch : 0, sums,
+                                           begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, sums,
                                            (ptrdiff_t)plan->sums_pitch, lanes, 0, next + channels * pitch * piece / pieces * size,
                                            (ptrdiff_t)(pitch / pieces));
                 }

@@ -17,13 +17,32 @@ typedef struct winograd_tables {
     uint64_t spoilt;            /* a bit for each unit that is not among them */
 } winograd_tables;
 
-/* Of a tile of edge x edge outputs: (edge + 2) x (edge + 2) inputs make as many products. */
-CCONV_INLINE int64_t edge_products(int64_t edge) { return (edge + 2) * (edge + 2); }
+/* What a tile is along an axis: `edge` outputs that see `seen` inputs, `step` after those of the tile before, of which `deal` leaves
+ * `dealt` rows of values.  The inputs make as many values to be multiplied: each by one of `filters` transformed weights, and the products
+ * are added up to `sums`. */
+typedef struct winograd_form {
+    int64_t edge, step, seen, dealt, filters, sums;
+    unsigned char filter[6], sum[6];    /* of each of these values; those of one sum follow one another */
+} winograd_form;
+
+CCONV_INLINE int which_form(int64_t edge, int64_t stride) { return stride == 2 ? 2 : edge == 4; }
+
+CCONV_INLINE const winograd_form *form_for(int64_t edge, int64_t stride)
+{
+    static const winograd_form forms[3] = {{2, 2, 4, 4, 4, 4, {0, 1, 2, 3}, {0, 1, 2, 3}},
+                                           {4, 4, 6, 6, 6, 6, {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 5}},
+                                           {2, 4, 5, 6, 4, 3, {0, 1, 2, 3, 1}, {0, 0, 1, 2, 2}}};
+    return &forms[which_form(edge, stride)];
+}
+
+CCONV_INLINE const winograd_form *form_of(const cconv_plan *plan) { return form_for(plan->edge, plan->desc.stride[2]); }
 
 CCONV_INLINE const cconv_winograd_kernels *kernels_of(const cconv_plan *plan)
 {
-    return &cconv_of_type(plan)->winograd[plan->edge / 4];
+    return &cconv_of_type(plan)->winograd[which_form(plan->edge, plan->desc.stride[2])];
 }
+
+CCONV_INLINE int64_t square(int64_t n) { return n * n; }
 
 /* Of the dilation. */
 CCONV_INLINE int64_t phases_of(const cconv_plan *plan, int a) { return least(plan->desc.dilation[a], plan->output[a]); }
@@ -35,15 +54,15 @@ CCONV_INLINE int64_t start_of(const cconv_plan *plan, int a, int64_t phase)
     return ((phase - plan->desc.before[a]) % step + step) % step;
 }
 
-/* Values of U for one product of a group: an odd number of lines, since many are written side by side. */
-CCONV_INLINE int64_t product_values(const cconv_plan *plan)
+/* Values of U for one transformed weight of a group: an odd number of lines, since many are written side by side. */
+CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 {
     return up(plan->channels * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
 }
 
-CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return edge_products(plan->edge) * product_values(plan); }
+CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_of(plan)->filters) * filter_values(plan); }
 
-/* The convolution of one phase of the dilation, one sample and one group: a dense kernel. */
+/* The convolution of one phase of the dilation, one sample and one group: of neighbouring taps. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);
 
 /* The plan by `taps` for `columns` results of one row of a phase, for `outputs` channels. */

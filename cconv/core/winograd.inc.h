@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The kernels of winograd.c besides its multiplications, for tiles of 4x4 outputs and of 2x2.  Part of kernels.inc.h.
+ * The kernels of winograd.c besides its multiplications, for tiles of 4x4 outputs, of 2x2, and of 2x2 with a stride of 2.
+ * Part of kernels.inc.h.
  */
 
 /* Every fourth value of a row, from each of its first six: y[j * y_step + i] = x[4 * i + j], i < n.  `spoilt` is added
@@ -206,8 +207,10 @@ static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_,
     }
 }
 
-CCONV_INLINE void NAME(filter_row_2)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
-                                     T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, int64_t n)
+/* a to c: as above.  The rows and columns of the transform are (1 0 0), twice (1 1 1) / 2 with both signs and (0 0 1), or with a
+ * stride (1 0 0), (0 1 0), (1 0 1), (0 0 1). */
+CCONV_INLINE void NAME(filter_row_2)(const int strided, double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0,
+                                     T *CCONV_RESTRICT u1, T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, int64_t n)
 {
     int64_t o;
     for (o = 0; o < n; o++) {
@@ -215,20 +218,85 @@ CCONV_INLINE void NAME(filter_row_2)(double p, double q, double r, const T *CCON
         const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
         const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
         u0[o] = (T)a;
-        u1[o] = (T)(((a + c) + b) * 0.5);
-        u2[o] = (T)(((a + c) - b) * 0.5);
+        u1[o] = (T)(strided ? b : ((a + c) + b) * 0.5);
+        u2[o] = (T)(strided ? a + c : ((a + c) - b) * 0.5);
         u3[o] = (T)c;
     }
 }
 
-static void NAME(filter_2)(const void *w_, int64_t channels, int64_t n, void *u_, ptrdiff_t u_step)
+CCONV_INLINE void NAME(filter_all_2)(const int strided, const double rows[4][3], const T *w, int64_t channels, int64_t n, T *u, ptrdiff_t u_step)
 {
-    static const double rows[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
     int64_t c;
     int i;
-    for (i = 0; i < 4; i++)
-        for (c = 0; c < channels; c++) {
-            T *u = (T *)u_ + 4 * i * u_step + c * n;
-            NAME(filter_row_2)(rows[i][0], rows[i][1], rows[i][2], (const T *)w_ + 9 * c * n, u, u + u_step, u + 2 * u_step, u + 3 * u_step, n);
+    for (i = 0; i < 4; i++, u += 4 * u_step)
+        for (c = 0; c < channels; c++)
+            NAME(filter_row_2)(strided, rows[i][0], rows[i][1], rows[i][2], w + 9 * c * n, u + c * n, u + u_step + c * n, u + 2 * u_step + c * n,
+                               u + 3 * u_step + c * n, n);
+}
+
+static void NAME(filter_2)(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step)
+{
+    static const double rows[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+    NAME(filter_all_2)(0, rows, (const T *)w, channels, n, (T *)u, u_step);
+}
+
+static void NAME(filter_strided)(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step)
+{
+    static const double rows[4][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}};
+    NAME(filter_all_2)(1, rows, (const T *)w, channels, n, (T *)u, u_step);
+}
+
+/* With a stride of 2 an output sees the first and last tap in the even inputs, whose two outputs are three products (F(2, 2)), and the
+ * middle one in the odd inputs, whose are two.  `deal_4` deals out, with a sixth value that none sees. */
+
+CCONV_INLINE void NAME(forward_axis_strided)(const T *x0, const T *x1, const T *x2, const T *x3, const T *x4, T *y, ptrdiff_t step)
+{
+    const V minus = SET1(-1), d0 = LOAD(x0), d1 = LOAD(x1), d2 = LOAD(x2), d3 = LOAD(x3), d4 = LOAD(x4);
+    STORE(y, FMA(minus, d2, d0));
+    STORE(y + step, d1);
+    STORE(y + 2 * step, d2);
+    STORE(y + 3 * step, FMA(minus, d2, d4));
+    STORE(y + 4 * step, d3);
+}
+
+static void NAME(forward_strided)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_;
+    T *y = (T *)y_, *work = (T *)work_;
+    int64_t t;
+    int i;
+    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+        for (i = 0; i < 5; i++) {
+            const T *p = x + i * x_step;
+            NAME(forward_axis_strided)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, work + i * LANES, 5 * LANES);
         }
+        for (i = 0; i < 5; i++) {
+            const T *p = work + 5 * i * LANES;
+            NAME(forward_axis_strided)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, y + 5 * i * y_step, y_step);
+        }
+    }
+}
+
+/* Of nine sums. */
+static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work, void *y_, ptrdiff_t y_row,
+                                  ptrdiff_t y_step, int64_t n)
+{
+    const T *x = (const T *)x_, *bias = (const T *)bias_;
+    T *y = (T *)y_;
+    int64_t o;
+    (void)work;
+    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
+        const V start = LOAD(bias + o);
+        V m[2][3];
+        int i;
+        for (i = 0; i < 3; i++) {
+            const V middle = LOAD(x + (i + 3) * x_step);
+            m[0][i] = ADD(LOAD(x + i * x_step), middle);
+            m[1][i] = ADD(LOAD(x + (i + 6) * x_step), middle);
+        }
+        for (i = 0; i < 2; i++) {
+            STORE(y + i * y_row, ADD(ADD(m[i][0], m[i][1]), start));
+            STORE(y + i * y_row + y_step, ADD(ADD(m[i][2], m[i][1]), start));
+        }
+    }
 }

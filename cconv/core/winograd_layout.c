@@ -29,7 +29,7 @@ cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
         const int64_t step = d.dilation[a], start = start_of(plan, a, phase[a]);
         d.before[a] = (start - phase[a] + d.before[a]) / step;
         d.input[a] = d.input[a] > start ? parts(d.input[a] - start, step) : 0;
-        d.after[a] = parts(plan->output[a] - phase[a], step) + 2 - d.before[a] - d.input[a];
+        d.after[a] = (parts(plan->output[a] - phase[a], step) - 1) * d.stride[a] + 3 - d.before[a] - d.input[a];
         /* One alone takes no step; of nonsense the product may be nonsense, but must not overflow. */
         if (d.input[a] > 1) d.input_stride[2 + a] = (int64_t)((uint64_t)d.input_stride[2 + a] * (uint64_t)step);
         if (plan->output[a] > step) d.output_stride[2 + a] = (int64_t)((uint64_t)d.output_stride[2 + a] * (uint64_t)step);
@@ -52,7 +52,7 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
     d.out_channels = outputs;
     for (a = 0; a < 3; a++) {
         d.before[a] -= first[a] * d.stride[a];
-        d.after[a] = (a == 2 ? columns : 1) + d.kernel[a] - 1 - d.before[a] - d.input[a];
+        d.after[a] = ((a == 2 ? columns : 1) - 1) * d.stride[a] + d.kernel[a] - d.before[a] - d.input[a];
     }
     return cconv_plan_part(local, &d);
 }
@@ -81,7 +81,8 @@ static cconv_status local_workspace(const cconv_plan *plan, size_t *bytes)
 int cconv_winograd_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == 1 && d->stride[2] == 1
+    const int strided = d->stride[1] == 2 && d->stride[2] == 2 && d->dilation[1] == 1 && d->dilation[2] == 1 && d->tile <= 2;
+    int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && (strided || (d->stride[1] == 1 && d->stride[2] == 1))
                     && d->interleave == 1 && d->tile <= 4 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
                     && d->weight_type >= CCONV_F16 && !d->exact && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
     for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
@@ -98,11 +99,12 @@ static double with_weights(double multiplications, double bytes)
  * before.  What transforms take was measured: multiplications of a lane, of a tile's input or output, and of a kernel. */
 static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
-    const double transform = edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
     const cconv_desc *d = &plan->desc;
-    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)edge_products(edge);
+    const winograd_form *form = form_for(edge, d->stride[2]);
+    const double transform = d->stride[2] == 2 ? 200 : edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
+    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
-    const double bytes = each * channels * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
+    const double bytes = (double)square(form->filters) * channels * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
     double tiles = 1;
     int a;
     for (a = 1; a < 3; a++)
@@ -117,6 +119,7 @@ static int64_t edge_of(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     if (plan->desc.tile) return plan->desc.tile;
+    if (plan->desc.stride[2] == 2) return 2;
     return counted(plan, 2, lanes) < counted(plan, 4, lanes) ? 2 : 4;
 }
 
@@ -135,6 +138,8 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
     const int64_t edge = edge_of(plan);
+    const winograd_form *form = form_for(edge, d->stride[2]);
+    const int64_t products = square(form->seen), sums = square(form->sums);
     int64_t tiles[3], block[3], most_tiles, shared, at, positions, units;
     size_t local;
     cconv_status status;
@@ -154,7 +159,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     }
     plan->apart[0] = 1;
     most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (edge_products(edge) * size * (plan->channels + plan->outputs));
+                 / (size * (products * plan->channels + sums * plan->outputs));
     shared = least(SHARED_TILES, most_tiles);
     most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
     block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
@@ -182,8 +187,8 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan) && d->output_stride[4] == size
                                                  && phases_of(plan, 2) == 1;
 
-    plan->row_pitch = up(plan->band[2] + 2, 16) + 16;
-    plan->plane = (plan->band[1] + 2) * plan->row_pitch;
+    plan->row_pitch = up(block[2] * form->step + 2, 16) + 16;
+    plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
     plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
     plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
     plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: many are written side by side */
@@ -199,15 +204,15 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
     at += up(most(plan->plane + 2 * SLACK, edge * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
-    at += up((edge * (edge + 2) * plan->dealt_plane + SLACK) * size, 64);
+    at += up((form->step * form->dealt * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed */
-    at += up(edge_products(edge) * lanes * size, 64);
+    at += up(products * lanes * size, 64);
     plan->v_at = (size_t)at;
-    at += up((edge_products(edge) * plan->v_plane + SLACK) * size, 64);
+    at += up((products * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
     at += up((plan->sums_pitch + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
-    at += up((edge_products(edge) * plan->m_plane + SLACK) * size, 64);
+    at += up((sums * plan->m_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     status = local_workspace(plan, &local);
