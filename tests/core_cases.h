@@ -8,7 +8,7 @@ static int fit_for_winograd(const cconv_desc *d)
 {
     const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
     const int dense = d->dilation[1] == 1 && d->dilation[2] == 1, strided = d->stride[1] == 2 && d->stride[2] == 2 && dense && d->tile <= 2;
-    return d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && ((d->stride[1] == 1 && d->stride[2] == 1) || strided) && d->interleave == 1
+    return d->kernel[1] == 3 && d->kernel[2] == 3 && ((d->stride[1] == 1 && d->stride[2] == 1) || strided) && d->interleave == 1
            && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && d->tile <= 4
            && (dense || d->border == CCONV_CONSTANT || whole);
 }
@@ -165,7 +165,7 @@ static test three_by_three(void)
     window(&t, 1, 3, 1, dilation, 3), window(&t, 2, 3, 1, chance(4) ? pick(1, 5) : dilation, 3);
     if (dilation > 1 && !chance(4)) t.d.border = CCONV_CONSTANT;
     if (chance(4)) window(&t, 1, 3, 2, 1, 3), window(&t, 2, 3, 2, 1, 3);
-    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
+    if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
     if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
     if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
     if (chance(2)) t.special = 0;

@@ -38,17 +38,17 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), group = index / plan->tiles, tile = index % plan->tiles;
     const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
-    char *u = (char *)products_of(plan, packed, group) + first * plan->channels * size;
+    char *u = (char *)products_of(plan, packed, group) + first * slices_of(plan) * size;
     char *same = (char *)weights_of(plan, packed) + (group * plan->outputs + first) * plan->taps * size;
     double ordered[AT_ONCE * KERNEL * MAX_VECTOR];      /* of two vectors of output channels */
-    int64_t c, o;
+    int64_t s, o;
     int finite = 1;
-    for (c = 0; c < plan->channels; c += AT_ONCE) {
-        const int64_t n = least(AT_ONCE, plan->channels - c);
-        finite &= cconv_order_tile(plan, group, tile, c * KERNEL, n * KERNEL, weight, (char *)ordered);
-        kernels_of(plan)->filter(ordered, n, pitch, u + c * pitch * size, (ptrdiff_t)filter_values(plan));
+    for (s = 0; s < slices_of(plan); s += AT_ONCE) {
+        const int64_t n = least(AT_ONCE, slices_of(plan) - s);
+        finite &= cconv_order_tile(plan, group, tile, s * KERNEL, n * KERNEL, weight, (char *)ordered);
+        kernels_of(plan)->filter(ordered, n, pitch, u + s * pitch * size, (ptrdiff_t)filter_values(plan));
         if (!plan->dense_weights)       /* those of an output channel may lie far apart */
-            kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + c * KERNEL * size, (ptrdiff_t)plan->taps);
+            kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + s * KERNEL * size, (ptrdiff_t)plan->taps);
     }
     for (o = 0; o < count && plan->dense_weights; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
@@ -130,16 +130,16 @@ static cconv_task seen_by(const tile_band *b)
     return seen;
 }
 
-/* A channel of the band that will be transformed next, fetched into the cache where its rows lie whole. */
-static void fetch_channel(const tile_band *b, const cconv_task *seen, int64_t channel)
+/* A slice of the band that will be transformed next, fetched into the cache where its rows lie whole. */
+static void fetch_slice(const tile_band *b, const cconv_task *seen, int64_t channel, int64_t depth)
 {
     const cconv_desc *d = &b->plan.desc;
     const int64_t first = seen->first[1] - d->before[1], top = most(0, first);
     const int64_t bottom = least(d->input[1], first + seen->size[1] + 2);
     const int64_t bytes = d->input[2] * (int64_t)cconv_type_size(d->input_type);
-    const char *row = b->input + channel * d->input_stride[1] + top * d->input_stride[3];
+    const char *row = b->input + channel * d->input_stride[1] + depth * d->input_stride[2] + top * d->input_stride[3];
     int64_t r, at;
-    if (channel >= b->plan.channels || d->input[0] != 1 || seen->size[2] + 2 < d->input[2]
+    if (channel >= b->plan.channels || depth < 0 || depth >= d->input[0] || seen->size[2] + 2 < d->input[2]
         || d->input_stride[4] != (int64_t)cconv_type_size(d->input_type))
         return;
     for (r = top; r < bottom; r++, row += d->input_stride[3])
@@ -159,17 +159,21 @@ static int transform_input(const tile_band *b, char *work)
     const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where cconv_limit is passed */
     double spoilt[MAX_VECTOR] = {0};
     cconv_plan dense = *plan;
-    int64_t c, r;
+    int64_t k, c, r;
     dense.desc.stride[1] = dense.desc.stride[2] = 1;
     memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
-    for (c = 0; c < plan->channels; c++) {
-        cconv_load_plane(&dense, &seen, b->input + c * plan->desc.input_stride[1], plane, c == 0);
-        fetch_channel(b, &seen, c + 1);
-        for (r = 0; r < seen.size[1] + 2; r++)
-            kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
-                          (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
-        kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half, v + c * plan->v_pitch * size,
-                         (ptrdiff_t)plan->v_plane, b->rows * b->columns);
+    for (k = 0; k < plan->desc.kernel[0]; k++) {
+        const int64_t depth = seen.od * plan->desc.stride[0] + k * plan->desc.dilation[0] - plan->desc.before[0];
+        dense.desc.before[0] = plan->desc.before[0] - k * plan->desc.dilation[0];
+        for (c = 0; c < plan->channels; c++) {
+            cconv_load_plane(&dense, &seen, b->input + c * plan->desc.input_stride[1], plane, c == 0);
+            fetch_slice(b, &seen, c + 1, depth);
+            for (r = 0; r < seen.size[1] + 2; r++)
+                kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
+                              (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
+            kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half,
+                             v + (c * plan->desc.kernel[0] + k) * plan->v_pitch * size, (ptrdiff_t)plan->v_plane, b->rows * b->columns);
+        }
     }
     return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
 }
@@ -182,7 +186,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     const int64_t pieces = parts(tiles, kernels->tile);
     const winograd_form *form = form_of(plan);
     const winograd_tables *t = (const winograd_tables *)(const void *)work;
-    int64_t product, c, tile, piece;
+    int64_t product, s, tile, piece;
     for (product = 0; product < square(form->seen); product++) {
         const int64_t i = product / form->seen, j = product % form->seen;
         const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
@@ -192,17 +196,17 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
             const int wide = pitch > lanes;
-            for (c = 0; c < plan->channels; c += BLOCK_TAPS) {
-                const int64_t channels = least(BLOCK_TAPS, plan->channels - c);
-                const char *weights = filter + (first * plan->channels + c * pitch) * size;
-                const char *next = weights + channels * pitch * size;       /* of this tile, the next, or the next filter */
-                const int begun = c > 0 || !first_of_sum;
+            for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
+                const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s);
+                const char *weights = filter + (first * slices_of(plan) + s * pitch) * size;
+                const char *next = weights + slices * pitch * size;       /* of this tile, the next, or the next filter */
+                const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
-                    kernels->taps[n][wide](weights, t->u[wide], v + (c * plan->v_pitch + at) * size, t->v, 1, channels, NULL,
+                    kernels->taps[n][wide](weights, t->u[wide], v + (s * plan->v_pitch + at) * size, t->v, 1, slices, NULL,
                                            begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, sums,
-                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, next + channels * pitch * piece / pieces * size,
+                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, next + slices * pitch * piece / pieces * size,
                                            (ptrdiff_t)(pitch / pieces));
                 }
             }

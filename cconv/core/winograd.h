@@ -54,10 +54,13 @@ CCONV_INLINE int64_t start_of(const cconv_plan *plan, int a, int64_t phase)
     return ((phase - plan->desc.before[a]) % step + step) % step;
 }
 
+/* What the products of an output channel are added up over: the slices that its kernel sees, kernel[0] of each channel. */
+CCONV_INLINE int64_t slices_of(const cconv_plan *plan) { return plan->channels * plan->desc.kernel[0]; }
+
 /* Values of U for one transformed weight of a group: an odd number of lines, since many are written side by side. */
 CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 {
-    return up(plan->channels * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
+    return up(slices_of(plan) * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
 }
 
 CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_of(plan)->filters) * filter_values(plan); }

@@ -14,6 +14,7 @@ enum {
     MOST_UNITS = 64,                    /* of a task */
     WINOGRAD_SHARED = 64,                /* that are worth another transform of the input, for several workers */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
+    MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it */
 };
@@ -42,7 +43,7 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
                                   int64_t outputs, cconv_plan *local)
 {
     const int64_t size = (int64_t)cconv_type_size(phase->compute);
-    const int64_t stride[5] = {plan->taps * size, KERNEL * size, KERNEL * size, 3 * size, size};
+    const int64_t stride[5] = {plan->taps * size, plan->kernel * size, KERNEL * size, 3 * size, size};
     cconv_desc d = *phase;
     int a;
     d.algorithm = CCONV_TAPS;
@@ -52,7 +53,7 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
     d.out_channels = outputs;
     for (a = 0; a < 3; a++) {
         d.before[a] -= first[a] * d.stride[a];
-        d.after[a] = ((a == 2 ? columns : 1) - 1) * d.stride[a] + d.kernel[a] - d.before[a] - d.input[a];
+        d.after[a] = ((a == 2 ? columns : 1) - 1) * d.stride[a] + (d.kernel[a] - 1) * d.dilation[a] + 1 - d.before[a] - d.input[a];
     }
     return cconv_plan_part(local, &d);
 }
@@ -82,9 +83,9 @@ int cconv_winograd_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int strided = d->stride[1] == 2 && d->stride[2] == 2 && d->dilation[1] == 1 && d->dilation[2] == 1 && d->tile <= 2;
-    int a, serves = d->kernel[0] == 1 && d->kernel[1] == 3 && d->kernel[2] == 3 && (strided || (d->stride[1] == 1 && d->stride[2] == 1))
+    int a, serves = d->kernel[1] == 3 && d->kernel[2] == 3 && (strided || (d->stride[1] == 1 && d->stride[2] == 1))
                     && d->interleave == 1 && d->tile <= 4 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
-                    && d->weight_type >= CCONV_F16 && !d->exact && plan->channels <= MOST_CHANNELS && plan->outputs <= MOST_CHANNELS;
+                    && d->weight_type >= CCONV_F16 && !d->exact && slices_of(plan) <= MOST_SLICES && plan->outputs <= MOST_CHANNELS;
     for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
     return serves;
 }
@@ -102,16 +103,16 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
     const double transform = d->stride[2] == 2 ? 200 : edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
-    const double channels = (double)plan->channels, outputs = (double)plan->outputs, each = (double)square(form->seen);
+    const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
-    const double bytes = (double)square(form->filters) * channels * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
+    const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
     double tiles = 1;
     int a;
     for (a = 1; a < 3; a++)
         tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), edge));
-    return with_weights(each * tiles * channels * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
-           + tiles * (channels + outputs) * transform / (double)lanes
-           + (d->weights == CCONV_WEIGHTS_EITHER ? channels * outputs * pack / (double)lanes : 0);
+    return with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
+           + tiles * (slices + outputs) * transform / (double)lanes
+           + (d->weights == CCONV_WEIGHTS_EITHER ? slices * outputs * pack / (double)lanes : 0);
 }
 
 /* How many outputs a tile has along an axis: the same with every instruction set, as the bits depend on it. */
@@ -127,7 +128,7 @@ static int64_t edge_of(const cconv_plan *plan)
 int cconv_winograd_pays(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
-    const double weights = (double)KERNEL * (double)plan->channels * (double)plan->outputs;
+    const double weights = (double)plan->taps * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
     return counted(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
@@ -159,7 +160,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     }
     plan->apart[0] = 1;
     most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (size * (products * plan->channels + sums * plan->outputs));
+                 / (size * (products * slices_of(plan) + sums * plan->outputs));
     shared = least(SHARED_TILES, most_tiles);
     most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
     block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
@@ -191,7 +192,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
     plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
     plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
-    plan->v_plane = up(plan->channels * plan->v_pitch, 32) + 16;    /* an odd number of lines: many are written side by side */
+    plan->v_plane = up(slices_of(plan) * plan->v_pitch, 32) + 16;    /* an odd number of lines: many are written side by side */
     plan->sums_pitch = up(plan->out_block, 16);
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (edge * plan->band[2] * size)), 16));
     plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
