@@ -13,17 +13,21 @@ LAYERS = {
     "grouped": (40, 36, (11, 8), {"padding": (2, 0), "groups": 2}),
     "dilated": (16, 17, (17, 23), {"padding": "same", "dilation": (3, 2)}),
     "many channels": (150, 16, (6, 7), {"padding": 1, "padding_mode": "reflect"}),
+    "strided": (33, 18, (14, 9), {"padding": 1, "stride": 2}),
+    "strided groups": (140, 34, (7, 30), {"padding": (0, 2), "stride": 2, "groups": 2, "padding_mode": "edge"}),
 }
 
 
-def largest_of_tiles(x, y_shape, dilation, groups, outputs):
-    """The largest |x| among the 6 x 6 padded inputs that each result's tile of 4 x 4 sees, in the shape of y."""
+def largest_of_tiles(x, y_shape, stride, dilation, groups, outputs):
+    """The largest |x| among the padded inputs that each result's tile sees, in the shape of y: 6 x 6 for 4 x 4 results, with a stride of 2
+    5 x 5 for 2 x 2."""
+    edge, reach = (4, 6) if stride == 1 else (2, 5)
     N, O, H, W = y_shape
     most = np.abs(x).reshape(N, groups, -1, *x.shape[2:]).max(2)
     out = np.empty((N, groups, H, W))
     for r in range(H):
         for c in range(W):
-            rows, columns = (i % d + d * (i // d // 4 * 4 + np.arange(6)) for i, d in zip((r, c), dilation, strict=True))
+            rows, columns = (i % d + d * (i // d // edge * edge * stride + np.arange(reach)) for i, d in zip((r, c), dilation, strict=True))
             rows, columns = rows[rows < most.shape[2]], columns[columns < most.shape[3]]
             out[:, :, r, c] = most[:, :, rows][:, :, :, columns].max((2, 3))
     return out.repeat(outputs // groups, 1)
@@ -36,22 +40,22 @@ def test_the_promised_error(name, data, dtype):
     """16 eps max |x| sum |w|, over a tile; the exact sums are the loop's in the next wider type."""
     channels, outputs, size, options = LAYERS[name]
     rng = np.random.default_rng(5)
-    groups, dilation = options.get("groups", 1), np.broadcast_to(options.get("dilation", 1), 2).tolist()
+    groups, stride, dilation = options.get("groups", 1), options.get("stride", 1), np.broadcast_to(options.get("dilation", 1), 2).tolist()
     x = DATA[data](rng, (2, channels, *size), dtype)
     w = DATA["constant" if data == "constant" else "random"](rng, (outputs, channels // groups, 3, 3), dtype)
     b = rng.standard_normal(outputs).astype(dtype)
     y = cconv.conv2d(x, w, b, algorithm="winograd", **options)
     padding = cconv.explain(x, w, b, **options).padding
-    mode = {"reflect": "reflect"}.get(options.get("padding_mode"), "constant")
+    mode = options.get("padding_mode", "constant")
     padded = np.pad(x, ((0, 0), (0, 0), *padding), mode=mode)
     wide = np.longdouble if dtype == np.float64 else np.float64
     want = np.zeros(y.shape, wide) + b.astype(wide)[:, None, None]
     for k in np.ndindex(3, 3):
-        seen = padded[:, :, k[0] * dilation[0] :, k[1] * dilation[1] :][:, :, : y.shape[2], : y.shape[3]].astype(wide)
+        seen = padded[:, :, k[0] * dilation[0] :, k[1] * dilation[1] :][:, :, ::stride, ::stride][:, :, : y.shape[2], : y.shape[3]].astype(wide)
         for g in range(groups):
             o, c = slice(g * outputs // groups, (g + 1) * outputs // groups), slice(g * channels // groups, (g + 1) * channels // groups)
             want[:, o] += np.einsum("oc,nchw->nohw", w[o, :, k[0], k[1]].astype(wide), seen[:, c])
-    most = largest_of_tiles(padded.astype(wide), y.shape, dilation, groups, outputs)
+    most = largest_of_tiles(padded.astype(wide), y.shape, stride, dilation, groups, outputs)
     sums = np.abs(w.astype(wide)).sum((1, 2, 3))[:, None, None]
     tiny = np.finfo(dtype).smallest_subnormal * wide(9 * channels)     # below the normal range a rounding is an absolute error
     bound = 16 * np.finfo(dtype).eps * (most * sums + np.abs(b.astype(wide))[:, None, None]) + tiny
@@ -101,8 +105,9 @@ X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 @pytest.mark.parametrize("x, w, options", [
     (X, np.ones((32, 32, 5, 5), np.float32), {}),
     (X, np.ones((32, 32, 1, 3), np.float32), {}),
-    (X, W, {"stride": 2}),
+    (X, W, {"stride": 3}),
     (X, W, {"stride": (1, 2)}),
+    (X, W, {"stride": 2, "dilation": 2}),
     (X, W, {"dilation": 2, "padding": 2, "padding_mode": "reflect"}),
     (X.astype(np.uint8), W.astype(np.int8), {}),        # sums of integers are exact
     (X.astype(np.uint8), W, {}),
@@ -119,20 +124,32 @@ def test_where_it_is_chosen():
         for algorithm in ("direct", "taps", "rows"):
             assert cconv.explain(X, W, algorithm=algorithm, **options).algorithm in ("taps", "rows")
     assert cconv.explain(X.astype(np.float64), W).algorithm == "winograd"
+    assert cconv.explain(np.ones((1, 64, 99, 99), np.float32), np.ones((64, 64, 3, 3), np.float32), stride=2).algorithm == "winograd"
+    assert cconv.explain(np.ones((1, 16, 9, 20, 20), np.float32), np.ones((32, 16, 3, 3, 3), np.float32)).algorithm == "winograd"
     assert cconv.explain(X, W[:8]).algorithm == "taps"                   # too few output channels
     assert cconv.explain(X[:, :8], W[:, :8]).algorithm == "taps"         # or input channels
     assert cconv.explain(X[..., :4, :4], W).algorithm == "taps"          # or positions, for the weights that must be transformed
     assert cconv.explain(cconv.correlate, X[0, 0], W[0, 0]).algorithm == "rows"
 
 
-def test_a_volume_and_a_sample_without_a_batch():
+@pytest.mark.parametrize("depth, options", [
+    (1, {"stride": (2, 1, 1), "padding": (1, 1, 1)}),
+    (3, {"padding": (1, 1, 1)}),
+    (3, {"stride": (1, 2, 2), "padding": (1, 1, 0), "padding_mode": "reflect"}),
+    (2, {"stride": (2, 1, 1), "padding": (2, 2, 1), "dilation": (2, 3, 1)}),
+])
+def test_a_volume_and_a_sample_without_a_batch(depth, options):
     rng = np.random.default_rng(8)
     x = rng.standard_normal((2, 16, 5, 12, 13)).astype(np.float32)
-    w = rng.standard_normal((24, 16, 1, 3, 3)).astype(np.float32)
-    options = {"stride": (2, 1, 1), "padding": (1, 1, 1)}
-    y = cconv.conv3d(x, w, algorithm="winograd", **options)
-    np.testing.assert_allclose(y, cconv.conv3d(x, w, algorithm="loop", **options), atol=1e-4)
-    np.testing.assert_array_equal(cconv.conv3d(x[0], w, algorithm="winograd", **options), y[0])
+    x[1, 3, 2, 2, 3] = np.nan
+    w = rng.standard_normal((24, 16, depth, 3, 3)).astype(np.float32)
+    want = cconv.conv3d(x, w, algorithm="loop", **options)
+    assert np.isnan(want).any() and np.isfinite(want).any()
+    for layout in ("channels_first", "channels_last"):
+        turned, back = ((0, 2, 3, 4, 1), (0, 4, 1, 2, 3)) if layout == "channels_last" else (range(5), range(5))
+        y = cconv.conv3d(np.ascontiguousarray(x.transpose(turned)), w, algorithm="winograd", layout=layout, **options)
+        np.testing.assert_allclose(y.transpose(back), want, atol=2e-4)
+        np.testing.assert_array_equal(cconv.conv3d(x[0], w, algorithm="winograd", **options), y.transpose(back)[0])
 
 
 @pytest.mark.parametrize("out", [np.float16, np.float32, np.float64])

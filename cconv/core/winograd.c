@@ -159,17 +159,20 @@ static int transform_input(const tile_band *b, char *work)
     const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where cconv_limit is passed */
     double spoilt[MAX_VECTOR] = {0};
     cconv_plan dense = *plan;
-    int64_t k, c, r;
+    const int64_t together = planes_at_once(plan);
+    int64_t k, c, i, r;
     dense.desc.stride[1] = dense.desc.stride[2] = 1;
-    memset(plane, 0, (size_t)((plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
+    memset(plane, 0, (size_t)((together * plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
     for (k = 0; k < plan->desc.kernel[0]; k++) {
         const int64_t depth = seen.od * plan->desc.stride[0] + k * plan->desc.dilation[0] - plan->desc.before[0];
         dense.desc.before[0] = plan->desc.before[0] - k * plan->desc.dilation[0];
         for (c = 0; c < plan->channels; c++) {
-            cconv_load_plane(&dense, &seen, b->input + c * plan->desc.input_stride[1], plane, c == 0);
+            i = c % together;
+            if (i == 0)
+                cconv_load_planes(&dense, &seen, b->input + c * plan->desc.input_stride[1], least(together, plan->channels - c), plane, c == 0);
             fetch_slice(b, &seen, c + 1, depth);
             for (r = 0; r < seen.size[1] + 2; r++)
-                kernels->deal(plane + r * plan->row_pitch * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
+                kernels->deal(plane + (i * plan->plane + r * plan->row_pitch) * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
                               (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
             kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half,
                              v + (c * plan->desc.kernel[0] + k) * plan->v_pitch * size, (ptrdiff_t)plan->v_plane, b->rows * b->columns);
@@ -216,13 +219,14 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
 
 /* M transformed back, to the output or to where store takes it from: some channels of a row of tiles at a time, so that
  * the output is written in long lines. */
-static void transform_output(const tile_band *b, char *to, int64_t to_plane, int64_t to_row, char *work)
+static void transform_output(const tile_band *b, char *to, int64_t to_plane, int64_t to_row, int64_t to_step, char *work)
 {
     enum { LINES = 4 };     /* written at a time */
     const cconv_plan *plan = &b->plan;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), pitch = plan->done_pitch, edge = plan->edge, line = b->columns * edge * pitch;
     char *done = work + plan->planes_at;
+    const int pixels = to_plane == 1;        /* channels side by side: written as they are */
     int64_t row, t, o, i, r;
     for (row = 0; row < b->rows; row++)
         for (o = 0; o < b->task.out_count; o += pitch) {
@@ -231,7 +235,10 @@ static void transform_output(const tile_band *b, char *to, int64_t to_plane, int
                 kernels_of(plan)->inverse(work + plan->sums_at + ((b->first + row * b->columns + t) * plan->sums_pitch + o) * size,
                                  (ptrdiff_t)plan->m_plane, work + plan->bias_at + o * size, work + plan->ordered_at,
                                  done + t * edge * pitch * size, (ptrdiff_t)line, (ptrdiff_t)pitch, n);
-            for (i = 0; i < n; i += LINES)
+            for (r = 0; r < rows && pixels; r++)
+                for (i = 0; i < b->task.size[2]; i++)
+                    memcpy(to + (o + (row * edge + r) * to_row + i * to_step) * size, done + (r * line + i * pitch) * size, (size_t)(n * size));
+            for (i = 0; i < n && !pixels; i += LINES)
                 for (r = 0; r < rows; r++)
                     kernels->turn(done + (r * line + i) * size, (ptrdiff_t)pitch, b->task.size[2], least(LINES, n - i),
                                   to + ((o + i) * to_plane + (row * edge + r) * to_row) * size, (ptrdiff_t)to_plane);
@@ -280,10 +287,10 @@ static void finish(tile_band *b, const char *bias, char *work)
     const cconv_plan *plan = &b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *stride = plan->desc.output_stride;
     if (plan->turn_in_place) {
-        transform_output(b, b->output + cconv_output_at(plan, &b->task), stride[1] / size, stride[3] / size, work);
+        transform_output(b, b->output + cconv_output_at(plan, &b->task), stride[1] / size, stride[3] / size, stride[4] / size, work);
         return;
     }
-    transform_output(b, work + plan->turned_at, plan->sums_plane, plan->band[2], work);
+    transform_output(b, work + plan->turned_at, plan->sums_plane, plan->band[2], 1, work);
     cconv_store_band(plan, &b->task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, b->output);
 }
 

@@ -57,6 +57,13 @@ CCONV_INLINE int64_t start_of(const cconv_plan *plan, int a, int64_t phase)
 /* What the products of an output channel are added up over: the slices that its kernel sees, kernel[0] of each channel. */
 CCONV_INLINE int64_t slices_of(const cconv_plan *plan) { return plan->channels * plan->desc.kernel[0]; }
 
+/* Planes that are loaded at once: of channels that lie side by side several. */
+CCONV_INLINE int64_t planes_at_once(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    return d->input_stride[1] == (int64_t)cconv_type_size(d->compute) ? least(8, plan->channels) : 1;
+}
+
 /* Values of U for one transformed weight of a group: an odd number of lines, since many are written side by side. */
 CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 {

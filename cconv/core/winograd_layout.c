@@ -185,8 +185,8 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
-    plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan) && d->output_stride[4] == size
-                                                 && phases_of(plan, 2) == 1;
+    plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan)
+                                                 && ((d->output_stride[4] == size && phases_of(plan, 2) == 1) || d->output_stride[1] == size);
 
     plan->row_pitch = up(block[2] * form->step + 2, 16) + 16;
     plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
@@ -203,7 +203,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 
     at = up((int64_t)sizeof(winograd_tables), 64);
     plan->planes_at = (size_t)at;           /* and outputs that are to be turned */
-    at += up(most(plan->plane + 2 * SLACK, edge * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
+    at += up(most(planes_at_once(plan) * plan->plane + 2 * SLACK, edge * plan->band[2] * plan->done_pitch + SLACK) * size, 64);
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
     at += up((form->step * form->dealt * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed */
