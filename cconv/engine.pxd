@@ -66,6 +66,7 @@ cdef extern from "core/cconv.h":
         int form, must_be_finite, deep, gradient
         int apart[3]
         int64_t cycle[3]
+        int upright
         int64_t edge, wide, channel_block, tiles, tile, larger_tiles
         double overhead
 

@@ -55,6 +55,10 @@ def _products(rank: int, kernel: tuple[int, ...]) -> str:
     return f"{what} of a column and a row: {rank * (column + row)} taps instead of {column * row}"
 
 
+def _sharing(rows: int, columns: int, multiplications: int, taps: int) -> str:
+    return f"{multiplications} multiplications instead of {rows * columns * taps} for each {rows}x{columns} results"
+
+
 def explain(*args: Any, **kwargs: Any) -> Plan:
     """How a convolution would be computed: which algorithm and why, sizes, memory, workers.
 
@@ -127,7 +131,7 @@ def describe(shape: tuple[int, ...], job: Job, weights: str = "either") -> Plan:
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",
         "rows": "few output channels: output rows share each value that is loaded",
-        "winograd": f"{plan.products} multiplications instead of {9 * plan.tile**2} for each {plan.tile}x{plan.tile} results",
+        "winograd": _sharing(*plan.shared, math.prod(job.w.shape[-2:])),
         "box": f"all of the kernel is the same: sums of 2, 4, 8 ... neighbours instead of {taps} taps",
         "integer": "small whole numbers: the sums fit into 16 bits",
         "fft": f"transforms of {plan.tile} x {plan.wide} values instead of {taps} taps" if plan.wide

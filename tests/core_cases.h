@@ -3,14 +3,26 @@
  * For core_test.c and core_fuzz.c: descriptors of all kinds, drawn at random, and which algorithms must serve them.
  */
 
-/* Whether winograd must serve. */
-static int fit_for_winograd(const cconv_desc *d)
+/* Whether winograd must serve: by tiles; or along the height, for what is not too large. */
+static int fit_for_tiles(const cconv_desc *d)
 {
     const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
     const int dense = d->dilation[1] == 1 && d->dilation[2] == 1, strided = d->stride[1] == 2 && d->stride[2] == 2 && dense && d->tile <= 2;
-    return d->kernel[1] == 3 && d->kernel[2] == 3 && ((d->stride[1] == 1 && d->stride[2] == 1) || strided) && d->interleave == 1
-           && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && d->tile <= 4
+    return d->kernel[1] == 3 && d->kernel[2] == 3 && ((d->stride[1] == 1 && d->stride[2] == 1) || strided) && d->tile <= 4
            && (dense || d->border == CCONV_CONSTANT || whole);
+}
+
+static int fit_for_upright(const cconv_desc *d)
+{
+    const int64_t s = d->stride[1], taps = (d->kernel[1] + s - 1) / s;
+    return taps >= 2 && taps <= 5 && d->kernel[1] * d->kernel[2] <= 128 && d->dilation[1] == 1 && d->dilation[2] == 1
+           && (d->tile == 0 || d->tile == 6) && d->in_channels / d->groups * d->kernel[0] * (s < d->kernel[1] ? s : d->kernel[1]) * (d->input[2] + d->before[2] + d->after[2] + 32)
+              * (d->stride[2] < d->kernel[2] ? d->stride[2] : d->kernel[2]) < 80000;
+}
+
+static int fit_for_winograd(const cconv_desc *d)
+{
+    return d->interleave == 1 && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && (fit_for_tiles(d) || fit_for_upright(d));
 }
 
 static int fit_for_fft(const cconv_desc *d)
@@ -156,7 +168,22 @@ static test odd_case(int i)
     return t;
 }
 
-/* 3x3, floats: for winograd. */
+static test few_rows(void)
+{
+    test t = plain();
+    const int64_t stride = chance(2) ? 1 : pick(2, 4), most = chance(2) ? 40 : 9;
+    channels(&t, pick(1, chance(4) ? 70 : 9), pick(1, most));
+    window(&t, 1, pick(2, 5) * stride - pick(0, stride - 1), stride, 1, 3), window(&t, 2, pick(1, 6), chance(2) ? 1 : pick(2, 4), 1, 3);
+    if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
+    if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
+    if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
+    if (chance(2)) t.special = 0;
+    if (chance(2)) t.d.tile = 6;
+    give(&t, 1, pick(1, chance(3) ? 40 : 12)), give(&t, 2, pick(1, chance(3) ? 50 : 20));
+    if (chance(20)) give(&t, 2, pick(500, 530));
+    return t;
+}
+
 static test three_by_three(void)
 {
     test t = plain();
@@ -169,11 +196,14 @@ static test three_by_three(void)
     if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
     if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;
     if (chance(2)) t.special = 0;
-    t.d.tile = 2 * pick(0, 2);
+    t.d.tile = 2 * pick(0, 3);
     give(&t, 1, pick(1, chance(3) ? 60 : 20)), give(&t, 2, pick(1, chance(3) ? 70 : 20));
     if (chance(20)) give(&t, 2, pick(250, 300));
     return t;
 }
+
+/* Floats, for winograd. */
+static test for_winograd(void) { return chance(2) ? few_rows() : three_by_three(); }
 
 /* One kernel of few products: for separable. */
 static test low_rank(void)

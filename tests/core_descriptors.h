@@ -23,7 +23,7 @@ static cconv_desc sense(void)
 {
     static const cconv_algorithm of_products[] = {CCONV_SEPARABLE, CCONV_FFT, CCONV_BOX, CCONV_DIRECT, CCONV_FAST};
     const int kind = (int)pick(0, 7);
-    test t = kind == 0 ? three_by_three() : kind == 1 ? low_rank() : kind == 2 ? small_integers() : kind == 3 ? side_by_side() : plain();
+    test t = kind == 0 ? for_winograd() : kind == 1 ? low_rank() : kind == 2 ? small_integers() : kind == 3 ? side_by_side() : plain();
     cconv_desc *d = &t.d;
     int a;
     d->weights = (cconv_weights)pick(0, 2);

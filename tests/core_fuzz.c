@@ -145,7 +145,7 @@ static int is_small(const test *t)
 static test drawn_case(void)
 {
     switch (pick(0, 6)) {
-    case 0: return three_by_three();
+    case 0: return for_winograd();
     case 1: return low_rank();
     case 2: return small_integers();
     case 3: return side_by_side();

@@ -161,7 +161,7 @@ static void boundaries(int share)
             window(&t, 1, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12), window(&t, 2, pick(1, 9), 1, pick(1, chance(3) ? 3 : 1), 12);
             give(&t, 1, pick(1, 40)), give(&t, 2, pick(512, 600));
         } else if ((j -= 60) < 250) {
-            do t = three_by_three(); while (work_of(&t) > ALONE || !prepare(&t));
+            do t = for_winograd(); while (work_of(&t) > ALONE || !prepare(&t));
         } else if ((j -= 250) < 300) {
             do t = low_rank(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else if ((j -= 300) < 200) {
@@ -208,7 +208,7 @@ static int digest(const char *isa)
     int i, a, f64, type;
     for (i = 0; i < 800; i++) {
         state = (uint64_t)i;
-        test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 4 > 1 ? random_case(40000) : i % 4 ? three_by_three() : odd_case(i / 4);
+        test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 4 > 1 ? random_case(40000) : i % 4 ? for_winograd() : odd_case(i / 4);
         if (i % 4 < 3 && work_of(&t) > 400000) continue;
         if (i % 3 == 0) t.exact = 0;
         t.d.isa = isa, current = &t.d;
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
         test t = random_case(ALONE);
         while (!prepare(&t)) t = random_case(ALONE);      /* larger than the test's buffers */
         check(&t);
-        t = i % 4 == 0 ? three_by_three() : i % 4 == 1 ? odd_case((int)(i / 4)) : i % 4 == 2 ? for_gradient((int)(i / 4)) : random_case(ALONE);
+        t = i % 4 == 0 ? for_winograd() : i % 4 == 1 ? odd_case((int)(i / 4)) : i % 4 == 2 ? for_gradient((int)(i / 4)) : random_case(ALONE);
         check_gradient(&t);
     }
     printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, descriptors, seed, worst, worst_mixed);

@@ -23,6 +23,7 @@
 #include "separable.c"
 #include "store.c"
 #include "taps.c"
+#include "upright.c"
 #include "weights.c"
 #include "winograd.c"
 #include "winograd_layout.c"

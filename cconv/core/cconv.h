@@ -128,7 +128,7 @@ typedef struct cconv_desc {
     cconv_weights weights;
     int exact;                                  /* sums of integers must be exact, whatever the input's type is: no algorithm that rounds */
     int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE, CCONV_BOX or CCONV_INTEGER */
-    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
+    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis, or 6 products along the height; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
 
@@ -142,14 +142,14 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
-    int alone, deep, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, apart[3];
+    int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int gradient;               /* of cconv_plan_weight_gradient; so many channel_blocks, samples together */
     int64_t channel_blocks, together;
     double overhead;            /* of its time, over that of its multiplications */
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
-    int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c; edge, wide: fft.c too */
+    int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c, upright.c; edge, wide: fft.c too */
     int64_t input_extent[2], weight_extent[2], output_extent[2];    /* bytes below element 0, and from it on */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
     int64_t pixel;              /* values from one pixel to the next, where `taps` leaves their channels side by side; else 0 */

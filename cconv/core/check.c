@@ -43,7 +43,7 @@ cconv_status cconv_check(cconv_plan *plan)
     if (!cconv_of_type(plan)->store[d->output_type]) return CCONV_ERROR_TYPE;
     if ((unsigned)d->border >= CCONV_BORDERS) return CCONV_ERROR_BORDER;
     if ((unsigned)d->algorithm >= CCONV_ALGORITHMS || (unsigned)d->weights > CCONV_WEIGHTS_EITHER) return CCONV_ERROR_ALGORITHM;
-    if (d->tile && d->tile != 2 && d->tile != 4 && (d->tile < 16 || d->tile > 1024 || d->tile & (d->tile - 1)))
+    if (d->tile && d->tile != 2 && d->tile != 4 && d->tile != 6 && (d->tile < 16 || d->tile > 1024 || d->tile & (d->tile - 1)))
         return CCONV_ERROR_ALGORITHM;
     if (d->rank < 0) return CCONV_ERROR_ALGORITHM;
     if (d->batch < 0 || d->batch > LARGEST || d->in_channels < 1 || d->in_channels > LARGEST || d->out_channels < 1

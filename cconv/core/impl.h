@@ -59,6 +59,7 @@ enum {
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
+    STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
@@ -165,6 +166,14 @@ typedef struct cconv_winograd_kernels {
     cconv_filter_kernel *filter;
 } cconv_winograd_kernels;
 
+/* upright.inc.h says what these do. */
+typedef struct cconv_upright_kernels {
+    void (*lift)(const void *x, ptrdiff_t x_row, void *y, ptrdiff_t y_step, int64_t n, int64_t unseen, double scale, void *spoilt);
+    void (*settle[4])(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, void *y, ptrdiff_t y_row,
+                      ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream);        /* to 2, 3, 4, 5 rows */
+    void (*raise)(const void *w, int64_t rows, int64_t columns, int64_t stride, int64_t taps, int64_t n, void *u, ptrdiff_t u_step);
+} cconv_upright_kernels;
+
 /* fft.inc.h says what these do. */
 typedef void cconv_transform_kernel(void *re, void *im, ptrdiff_t pitch, int64_t length, int64_t n, const void *roots);
 typedef void cconv_frequencies_kernel(void *re, void *im, ptrdiff_t pitch, int64_t length, int64_t n, int64_t taps, ptrdiff_t step,
@@ -209,6 +218,7 @@ typedef struct cconv_type_kernels {
     cconv_turn_kernel *turn;
     cconv_within_kernel *within;
     cconv_winograd_kernels winograd[3];                     /* for tiles of 2x2 outputs, of 4x4, of 2x2 with a stride of 2 */
+    cconv_upright_kernels upright;
     cconv_transform_kernel *to_frequencies, *from_frequencies;
     cconv_frequencies_kernel *multiply_frequencies;
     cconv_each_kernel *multiply_each;
@@ -266,6 +276,9 @@ CCONV_INLINE int cconv_exact(const cconv_desc *d) { return d->exact || (d->input
 
 /* What values may be so that no sum of them overflows on the way through winograd or fft. */
 CCONV_INLINE double cconv_limit(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p60 : 0x1p500; }
+
+/* What overflows where a value, multiplied by it, is beyond that. */
+CCONV_INLINE double cconv_beyond(const cconv_plan *plan) { return plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524; }
 
 /* Where tap k of axis a lies in the planes: in which phase, and at which entry of it.  Taps k and
  * k + cycle share a phase; with wide dilations none do (layout.c). */
@@ -342,6 +355,9 @@ CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t co
 
 /* layout.c: the phases of the stride that taps use, where they lie. */
 CCONV_HIDDEN void cconv_lay_out_phases(cconv_plan *plan);
+
+/* layout.c: the output channels of plan->form in tiles. */
+CCONV_HIDDEN void cconv_lay_out_tiles(cconv_plan *plan);
 
 /* layout.c: whether taps takes less time than rows. */
 CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
@@ -474,5 +490,14 @@ CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                     char *work, char *output);
+
+/* upright.c, a part of winograd: whether it can serve, what it takes in multiplications of vectors; the rest of a plan; the same three. */
+CCONV_HIDDEN int cconv_upright_serves(const cconv_plan *plan);
+CCONV_HIDDEN double cconv_upright_cost(const cconv_plan *plan, int64_t lanes);
+CCONV_HIDDEN cconv_status cconv_upright_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_upright_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
+CCONV_HIDDEN int cconv_upright_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
+                                   char *output);
 
 #endif

@@ -167,6 +167,7 @@ static void NAME(box)(void *x_, ptrdiff_t x_pitch, void *s_, ptrdiff_t s_pitch, 
 
 #include "ends.inc.h"
 #include "winograd.inc.h"
+#include "upright.inc.h"
 #include "fft.inc.h"
 #include "gradient.inc.h"
 
@@ -211,6 +212,7 @@ static const cconv_type_kernels NAME(kernels) = {
     {{NAME(deal_2), NAME(forward_2), NAME(inverse_2), NAME(filter_2)},
      {NAME(deal_4), NAME(forward_4), NAME(inverse_4), NAME(filter_4)},
      {NAME(deal_4), NAME(forward_strided), NAME(inverse_strided), NAME(filter_strided)}},
+    {NAME(lift), {NAME(settle_2), NAME(settle_3), NAME(settle_4), NAME(settle_5)}, NAME(raise)},
     NAME(to_frequencies),
     NAME(from_frequencies),
     NAME(multiply_frequencies),

@@ -32,8 +32,7 @@ enum {
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
     NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
-    FEW_OUTPUTS = 32,                   /* or by a few, of any size */
-    STREAMED = 1 << 22                  /* bytes of results that are written past the caches: they would not stay there */
+    FEW_OUTPUTS = 32                    /* or by a few, of any size */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -105,15 +104,13 @@ int cconv_taps_pay(const cconv_plan *plan)
 }
 
 /* Output channels in tiles: as even as can be, or whole vectors. */
-static void tile(cconv_plan *plan)
+void cconv_lay_out_tiles(cconv_plan *plan)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t outputs = plan->outputs;
     plan->tiles = parts(outputs, kernels->tile);
     plan->tile = parts(outputs, plan->tiles);
     plan->larger_tiles = plan->tiles - (plan->tiles * plan->tile - outputs);
-    plan->form = ALONG_ROWS;
-    if (plan->algorithm != CCONV_ROWS) choose_form(plan, kernels->lanes, kernels->tile, &plan->form);
     if (plan->form != ACROSS) return;
     plan->tile = 2 * kernels->lanes;
     plan->tiles = plan->larger_tiles = parts(outputs, plan->tile);
@@ -345,7 +342,9 @@ cconv_status cconv_lay_out(cconv_plan *plan)
     cconv_lay_out_phases(plan);
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;
     if (plan->deep) return CCONV_OK;
-    tile(plan);
+    plan->form = ALONG_ROWS;
+    if (plan->algorithm != CCONV_ROWS) choose_form(plan, cconv_of_type(plan)->lanes, cconv_of_type(plan)->tile, &plan->form);
+    cconv_lay_out_tiles(plan);
     cut(plan);
     cconv_note_weights(plan);
     status = measure(plan);

@@ -37,9 +37,10 @@ static const way *way_of(const cconv_plan *plan)
     static const way integer = {cconv_integer_lay_out, cconv_integer_tables, cconv_integer_pack, cconv_integer_run};
     static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run};
     static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run};
+    static const way upright = {cconv_upright_lay_out, cconv_upright_tables, cconv_upright_pack, cconv_upright_run};
     static const way deep = {cconv_lay_out, cconv_deep_tables, cconv_deep_pack, cconv_deep_run};
     static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box, &integer};
-    return plan->deep ? &deep : ways[plan->algorithm];
+    return plan->deep ? &deep : plan->upright ? &upright : ways[plan->algorithm];
 }
 
 /* A plan but for its layout. */

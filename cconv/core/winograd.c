@@ -156,7 +156,6 @@ static int transform_input(const tile_band *b, char *work)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), step = form->step;
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
     char *v = work + plan->v_at + b->first * size;
-    const double scale = plan->desc.compute == CCONV_F32 ? 0x1p68 : 0x1p524;    /* overflows where cconv_limit is passed */
     double spoilt[MAX_VECTOR] = {0};
     cconv_plan dense = *plan;
     const int64_t together = planes_at_once(plan);
@@ -173,7 +172,7 @@ static int transform_input(const tile_band *b, char *work)
             fetch_slice(b, &seen, c + 1, depth);
             for (r = 0; r < seen.size[1] + 2; r++)
                 kernels->deal(plane + (i * plan->plane + r * plan->row_pitch) * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
-                              (ptrdiff_t)plan->dealt_plane, b->columns, scale, spoilt);
+                              (ptrdiff_t)plan->dealt_plane, b->columns, cconv_beyond(plan), spoilt);
             kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half,
                              v + (c * plan->desc.kernel[0] + k) * plan->v_pitch * size, (ptrdiff_t)plan->v_plane, b->rows * b->columns);
         }
@@ -245,24 +244,23 @@ static void transform_output(const tile_band *b, char *to, int64_t to_plane, int
         }
 }
 
-/* The band without sharing anything between outputs. */
-static int run_locally(const tile_band *b, const char *weights, const char *bias, char *work)
+int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                           char *work, char *output)
 {
-    const cconv_plan *plan = &b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     int64_t r, tile;
-    for (r = 0; r < b->task.size[1]; r++)
-        for (tile = b->task.tile_first; tile < b->task.tile_last; tile++) {
-            const int64_t first[3] = {b->task.od, b->task.first[1] + r, b->task.first[2]};
-            const int64_t channel = b->task.group * plan->outputs + cconv_tile_first(plan, tile);
-            cconv_task row = b->task;
+    for (r = 0; r < task->size[1]; r++)
+        for (tile = task->tile_first; tile < task->tile_last; tile++) {
+            const int64_t first[3] = {task->od, task->first[1] + r, task->first[2]};
+            const int64_t channel = task->group * plan->outputs + cconv_tile_first(plan, tile);
+            cconv_task row = *task;
             cconv_plan local;
             row.first[1] += r;
             row.out_first = cconv_tile_first(plan, tile);
             if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], cconv_tile_count(plan, tile), &local) != CCONV_OK
                 || local.workspace_bytes > plan->workspace_bytes
-                || cconv_run_tasks(&local, 0, local.tasks, b->input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
-                             b->output + cconv_output_at(plan, &row), work) != CCONV_OK)
+                || cconv_run_tasks(&local, 0, local.tasks, input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
+                                   output + cconv_output_at(plan, &row), work) != CCONV_OK)
                 return 0;
         }
     return 1;
@@ -276,7 +274,8 @@ static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t fi
     int64_t i;
     tile_band b;
     for (i = 0; i < units; i++)
-        if (spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !run_locally(&b, weights, bias, work)) return 0;
+        if (spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !cconv_winograd_locally(&b.plan, &b.task, b.input, weights, bias, work, b.output))
+            return 0;
     cconv_winograd_tables(plan, work);
     return 1;
 }

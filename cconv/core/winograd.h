@@ -7,7 +7,7 @@
 
 #include "sizes.h"
 
-enum { KERNEL = 9 };
+enum { KERNEL = 9, UPRIGHT = 6 };       /* weights of a tile's kernel; products of upright.c, whose `edge` this is */
 
 /* At the workspace's beginning: where the taps of a block of channels lie in V and in U, for both widths of a tile; and
  * what V holds, if anything. */
@@ -78,5 +78,12 @@ CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64
 /* The plan by `taps` for `columns` results of one row of a phase, for `outputs` channels. */
 CCONV_HIDDEN cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phase, const int64_t first[3],
                                                int64_t columns, int64_t outputs, cconv_plan *local);
+
+/* What such plans take at most. */
+CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan, size_t *bytes);
+
+/* The results of a task by them, row after row; `plan` with the descriptor of the phase. */
+CCONV_HIDDEN int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,
+                                        char *work, char *output);
 
 #endif

@@ -16,7 +16,7 @@ enum {
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
-    LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it */
+    LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it; upright, of any input channels */
 };
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
@@ -30,7 +30,7 @@ cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
         const int64_t step = d.dilation[a], start = start_of(plan, a, phase[a]);
         d.before[a] = (start - phase[a] + d.before[a]) / step;
         d.input[a] = d.input[a] > start ? parts(d.input[a] - start, step) : 0;
-        d.after[a] = (parts(plan->output[a] - phase[a], step) - 1) * d.stride[a] + 3 - d.before[a] - d.input[a];
+        d.after[a] = (parts(plan->output[a] - phase[a], step) - 1) * d.stride[a] + d.kernel[a] - d.before[a] - d.input[a];
         /* One alone takes no step; of nonsense the product may be nonsense, but must not overflow. */
         if (d.input[a] > 1) d.input_stride[2 + a] = (int64_t)((uint64_t)d.input_stride[2 + a] * (uint64_t)step);
         if (plan->output[a] > step) d.output_stride[2 + a] = (int64_t)((uint64_t)d.output_stride[2 + a] * (uint64_t)step);
@@ -43,7 +43,7 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
                                   int64_t outputs, cconv_plan *local)
 {
     const int64_t size = (int64_t)cconv_type_size(phase->compute);
-    const int64_t stride[5] = {plan->taps * size, plan->kernel * size, KERNEL * size, 3 * size, size};
+    const int64_t *k = phase->kernel, stride[5] = {plan->taps * size, plan->kernel * size, k[1] * k[2] * size, k[2] * size, size};
     cconv_desc d = *phase;
     int a;
     d.algorithm = CCONV_TAPS;
@@ -58,8 +58,8 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
     return cconv_plan_part(local, &d);
 }
 
-/* What such plans take at most: bands have one width, but for the last of a phase, and phases have two. */
-static cconv_status local_workspace(const cconv_plan *plan, size_t *bytes)
+/* Bands have one width, but for the last of a phase, and phases have two. */
+cconv_status cconv_winograd_local_workspace(const cconv_plan *plan, size_t *bytes)
 {
     const int64_t origin[3] = {0, 0, 0}, phases = phases_of(plan, 2);
     const int64_t widths[2] = {parts(plan->output[2], phases), plan->output[2] / phases};
@@ -78,16 +78,23 @@ static cconv_status local_workspace(const cconv_plan *plan, size_t *bytes)
     return CCONV_OK;
 }
 
-/* Whether it can: sums of integers stay exact elsewhere, and only a constant border falls apart into phases. */
-int cconv_winograd_serves(const cconv_plan *plan)
+/* Whether it can by tiles: only a constant border falls apart into phases. */
+static int tiles_serve(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int strided = d->stride[1] == 2 && d->stride[2] == 2 && d->dilation[1] == 1 && d->dilation[2] == 1 && d->tile <= 2;
     int a, serves = d->kernel[1] == 3 && d->kernel[2] == 3 && (strided || (d->stride[1] == 1 && d->stride[2] == 1))
-                    && d->interleave == 1 && d->tile <= 4 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16
-                    && d->weight_type >= CCONV_F16 && !d->exact && slices_of(plan) <= MOST_SLICES && plan->outputs <= MOST_CHANNELS;
+                    && (d->tile == 0 || d->tile == 2 || d->tile == 4);
     for (a = 1; a < 3; a++) serves &= d->dilation[a] == 1 || d->border == CCONV_CONSTANT || (d->before[a] <= 0 && d->after[a] <= 0);
     return serves;
+}
+
+/* Sums of integers stay exact elsewhere. */
+int cconv_winograd_serves(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    return d->interleave == 1 && d->weights != CCONV_WEIGHTS_PLAIN && d->input_type >= CCONV_F16 && d->weight_type >= CCONV_F16 && !d->exact
+           && slices_of(plan) <= MOST_SLICES && plan->outputs <= MOST_CHANNELS && (tiles_serve(plan) || cconv_upright_serves(plan));
 }
 
 /* Multiplications of vectors whose weights come from memory meanwhile. */
@@ -115,30 +122,45 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
            + (d->weights == CCONV_WEIGHTS_EITHER ? slices * outputs * pack / (double)lanes : 0);
 }
 
-/* How many outputs a tile has along an axis: the same with every instruction set, as the bits depend on it. */
-static int64_t edge_of(const cconv_plan *plan)
+/* The best of those that serve: how many outputs a tile has along an axis, or UPRIGHT; what it takes.  The same with every instruction
+ * set, as the bits depend on it. */
+static int64_t cheapest(const cconv_plan *plan, double *cost)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
-    if (plan->desc.tile) return plan->desc.tile;
-    if (plan->desc.stride[2] == 2) return 2;
-    return counted(plan, 2, lanes) < counted(plan, 4, lanes) ? 2 : 4;
+    const int few = plan->desc.algorithm == CCONV_AUTO && plan->channels < LEAST_CHANNELS;
+    const int tiled = tiles_serve(plan) && !few, strided = plan->desc.stride[2] == 2;
+    int64_t edge, best = 0;
+    *cost = INFINITY;
+    for (edge = 2; edge <= UPRIGHT; edge += 2) {
+        const int serves = edge == UPRIGHT ? cconv_upright_serves(plan)
+                         : tiled && (edge == 2 || !strided) && (plan->desc.tile == 0 || plan->desc.tile == edge);
+        const double takes = !serves ? INFINITY : edge == UPRIGHT ? cconv_upright_cost(plan, lanes) : counted(plan, edge, lanes);
+        if (takes < *cost) {
+            *cost = takes;
+            best = edge;
+        }
+    }
+    return best;
 }
 
-/* Whether it is faster than `taps`; the same with every instruction set, too. */
+/* Whether it is faster than `taps`. */
 int cconv_winograd_pays(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = (double)plan->taps * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
-    if (plan->desc.algorithm == CCONV_AUTO && (plan->channels < LEAST_CHANNELS || plan->outputs < LEAST_CHANNELS)) return 0;
-    return counted(plan, edge_of(plan), lanes) < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
+    double cost;
+    if (plan->desc.algorithm == CCONV_AUTO && plan->outputs < LEAST_CHANNELS) return 0;
+    cheapest(plan, &cost);
+    return cost < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
-    const int64_t edge = edge_of(plan);
+    double cost;
+    const int64_t edge = cheapest(plan, &cost);
     const winograd_form *form = form_for(edge, d->stride[2]);
     const int64_t products = square(form->seen), sums = square(form->sums);
     int64_t tiles[3], block[3], most_tiles, shared, at, positions, units;
@@ -146,6 +168,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     cconv_status status;
     int a;
     if (!cconv_winograd_serves(plan)) return CCONV_ERROR_ALGORITHM;
+    if (edge == UPRIGHT) return cconv_upright_lay_out(plan);
     plan->edge = edge;
     plan->form = ACROSS;
     plan->tile = 2 * lanes;
@@ -216,7 +239,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     at += up((sums * plan->m_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
-    status = local_workspace(plan, &local);
+    status = cconv_winograd_local_workspace(plan, &local);
     plan->workspace_bytes = (size_t)most(at + 64, (int64_t)local);
     return status;
 }
