@@ -15,18 +15,18 @@
 #include "winograd.h"
 
 enum {
-    V_VALUES = 1 << 16,                 /* of a band */
-    MOST_VALUES = 1 << 19,              /* of a row of tiles */
-    COLUMNS = 512,
-    PIECE = 2,                          /* vectors of S */
+    UPRIGHT_BAND = 1 << 16,             /* values of V */
+    UPRIGHT_VALUES = 1 << 19,           /* of one row of tiles */
+    UPRIGHT_COLUMNS = 512,
+    UPRIGHT_VECTORS = 2,                /* of S */
     UPRIGHT_SHARING = 1 << 21           /* multiplications that are worth more tasks */
 };
 
-static const double nothing[MAX_VECTOR * 2] = {0};
+static const double no_sums[MAX_VECTOR * 2] = {0};
 
 /* Taps of the longest phase; rows of outputs of a tile. */
-static int64_t taps_of(const cconv_desc *d) { return parts(d->kernel[1], d->stride[1]); }
-static int64_t height_of(const cconv_desc *d) { return UPRIGHT + 1 - taps_of(d); }
+static int64_t phase_taps(const cconv_desc *d) { return parts(d->kernel[1], d->stride[1]); }
+static int64_t tile_height(const cconv_desc *d) { return UPRIGHT + 1 - phase_taps(d); }
 
 /* Planes of a channel; terms of a sum; values of U of a group. */
 static int64_t planes_of(const cconv_plan *plan) { return plan->phases[0] * plan->phases[1] * plan->phases[2]; }
@@ -41,10 +41,10 @@ static int64_t upright_values(const cconv_plan *plan) { return UPRIGHT * terms_o
 int cconv_upright_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    return taps_of(d) >= 2 && taps_of(d) <= 5 && times(d->kernel[1], d->kernel[2]) <= BLOCK_TAPS && d->dilation[1] == 1 && d->dilation[2] == 1
+    return phase_taps(d) >= 2 && phase_taps(d) <= 5 && times(d->kernel[1], d->kernel[2]) <= BLOCK_TAPS && d->dilation[1] == 1 && d->dilation[2] == 1
            && (d->tile == 0 || d->tile == UPRIGHT)
            && times(UPRIGHT * slices_of(plan), least(d->kernel[1], d->stride[1]) * least(d->kernel[2], d->stride[2])
-                                               * (least(plan->output[2], COLUMNS) + d->kernel[2])) <= MOST_VALUES;
+                                               * (least(plan->output[2], UPRIGHT_COLUMNS) + d->kernel[2])) <= UPRIGHT_VALUES;
 }
 
 /* In multiplications of vectors: those that there are, and what loading, both transforms and each call of a kernel take. */
@@ -53,7 +53,7 @@ double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
     const cconv_desc *d = &plan->desc;
     const int last = plan->outputs > 1 && cconv_output_holds_sums(plan) && d->output_stride[1] == (int64_t)cconv_type_size(d->compute);
     const double terms = (double)terms_of(plan), outputs = (double)plan->outputs, width = (double)plan->output[2];
-    const double tiles = (double)parts(plan->output[1], height_of(d));
+    const double tiles = (double)parts(plan->output[1], tile_height(d));
     const double vectors = last ? width * (double)parts(plan->outputs, lanes) : outputs * (double)parts(plan->output[2], lanes);
     const double planes = (double)(slices_of(plan) * least(d->kernel[1], d->stride[1])) * (width * (double)d->stride[2] / (double)lanes + 1);
     return tiles * (vectors * (UPRIGHT * (terms + 2 + 3 * terms / BLOCK_TAPS) + 16) + planes * 24)
@@ -63,7 +63,7 @@ double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
 cconv_status cconv_upright_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes, height = height_of(d);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes, height = tile_height(d);
     const int64_t tiles = parts(plan->output[1], height);
     const int lies = cconv_output_holds_sums(plan);
     int64_t at, bands, samples, values;
@@ -82,13 +82,13 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     plan->apart[1] = 0;
     plan->cycle[1] = d->stride[1];
     plan->phases[1] = least(d->kernel[1], d->stride[1]);
-    plan->reach[1] = taps_of(d) - 1;
+    plan->reach[1] = phase_taps(d) - 1;
 
     plan->band[0] = 1;
-    plan->band[2] = parts(plan->output[2], parts(plan->output[2], COLUMNS));
+    plan->band[2] = parts(plan->output[2], parts(plan->output[2], UPRIGHT_COLUMNS));
     plan->row_pitch = up(plan->band[2] + plan->reach[2], 16) + 16;
     plan->v_pitch = plan->channels * planes_of(plan) * plan->row_pitch;
-    bands = parts(tiles, least(tiles, most(1, V_VALUES / (UPRIGHT * plan->v_pitch))));
+    bands = parts(tiles, least(tiles, most(1, UPRIGHT_BAND / (UPRIGHT * plan->v_pitch))));
     samples = times(times(d->batch, d->groups), times(plan->output[0], parts(plan->output[2], plan->band[2])));
     if (!plan->alone && times(times(plan->taps, plan->outputs), times(plan->output[1], plan->output[2])) >= UPRIGHT_SHARING && samples < SHARES) {
         while (samples * bands < SHARES && bands < tiles) bands++;
@@ -107,7 +107,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
 
     plan->plane = planes_of(plan) * (plan->band[1] + plan->reach[1]) * plan->row_pitch;
     plan->v_plane = up(plan->band[1] / height * plan->v_pitch, 32) + 16;
-    plan->sums_pitch = PIECE * lanes;
+    plan->sums_pitch = UPRIGHT_VECTORS * lanes;
     plan->m_plane = MAX_TILE * plan->sums_pitch;
     plan->sums_plane = plan->band[1] * plan->band[2];
     values = d->groups * upright_values(plan) + SLACK + d->out_channels * plan->taps;
@@ -162,7 +162,7 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     int finite = 1;
     for (s = 0; s < slices_of(plan); s++) {
         finite &= cconv_order_tile(plan, group, tile, s * taps, taps, weight, (char *)ordered);
-        kernels->upright.raise(ordered, d->kernel[1], d->kernel[2], d->stride[1], taps_of(d), pitch, u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
+        kernels->upright.raise(ordered, d->kernel[1], d->kernel[2], d->stride[1], phase_taps(d), pitch, u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
     }
     for (o = 0; o < count; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps, same + o * plan->taps * size);
@@ -175,7 +175,7 @@ static int lift_input(const cconv_plan *plan, const cconv_task *task, const char
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), planes = planes_of(plan), together = planes_at_once(plan);
-    const int64_t height = height_of(&plan->desc), slice = (plan->band[1] + plan->reach[1]) * plan->row_pitch;
+    const int64_t height = tile_height(&plan->desc), slice = (plan->band[1] + plan->reach[1]) * plan->row_pitch;
     char *loaded = work + plan->planes_at, *v = work + plan->v_at;
     double spoilt[MAX_VECTOR] = {0};
     cconv_task whole = *task;
@@ -208,26 +208,26 @@ static void multiply_columns(const cconv_plan *plan, int64_t count, int64_t pitc
             const int64_t n = least(BLOCK_TAPS, terms - first);
             const char *weights = u + (product * terms + first) * pitch * size, *next = weights + n * pitch * size;
             char *s = work + plan->sums_at + product * plan->m_plane * size;
-            const char *before = first ? s : (const char *)nothing;
+            const char *before = first ? s : (const char *)no_sums;
             const ptrdiff_t before_pitch = first ? (ptrdiff_t)plan->sums_pitch : 0;
             kernels->taps[across ? columns : count][wide](across ? weights : v, across ? u_at : v_at + first, across ? v : weights, across ? v_at + first : u_at, 1,
                                                           n, NULL, before, before_pitch, s, (ptrdiff_t)plan->sums_pitch, kernels->lanes, 0, next, 0);
         }
 }
 
-static void multiply_band(const cconv_plan *plan, const cconv_task *task, const char *u, char *to, int64_t to_plane, int64_t to_row, int64_t to_step, char *work)
+static void multiply_tiles(const cconv_plan *plan, const cconv_task *task, const char *u, char *to, int64_t to_plane, int64_t to_row, int64_t to_step, char *work)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), terms = terms_of(plan), height = height_of(&plan->desc);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), terms = terms_of(plan), height = tile_height(&plan->desc);
     const int across = plan->form == ACROSS;
-    const int64_t pieces = parts(task->size[2], across ? kernels->tile : PIECE * kernels->lanes);
+    const int64_t pieces = parts(task->size[2], across ? kernels->tile : UPRIGHT_VECTORS * kernels->lanes);
     int64_t tile, t, piece;
     for (tile = 0; tile < plan->tiles; tile++) {
         const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
         for (t = 0; t * height < task->size[1]; t++)
             for (piece = 0; piece < pieces; piece++) {
-                const int64_t from = across ? piece * task->size[2] / pieces : piece * PIECE * kernels->lanes;
-                const int64_t columns = across ? (piece + 1) * task->size[2] / pieces - from : least(PIECE * kernels->lanes, task->size[2] - from);
+                const int64_t from = across ? piece * task->size[2] / pieces : piece * UPRIGHT_VECTORS * kernels->lanes;
+                const int64_t columns = across ? (piece + 1) * task->size[2] / pieces - from : least(UPRIGHT_VECTORS * kernels->lanes, task->size[2] - from);
                 multiply_columns(plan, count, pitch, u + UPRIGHT * terms * first * size, work + plan->v_at + (t * plan->v_pitch + from) * size, columns, work);
                 kernels->upright.settle[height - 2](work + plan->sums_at, (ptrdiff_t)plan->m_plane, (ptrdiff_t)plan->sums_pitch,
                                                     work + plan->bias_at + first * size, !across,
@@ -264,9 +264,9 @@ int cconv_upright_run(const cconv_plan *plan, int64_t index, const char *input, 
         memcpy(work + plan->bias_at, bias + task.group * plan->outputs * size, (size_t)(plan->outputs * size));
     values += task.group * upright_values(plan) * size;
     if (plan->write_in_place)
-        multiply_band(plan, &task, values, output + cconv_output_at(plan, &task), stride[1] / size, stride[3] / size, stride[4] / size, work);
+        multiply_tiles(plan, &task, values, output + cconv_output_at(plan, &task), stride[1] / size, stride[3] / size, stride[4] / size, work);
     else {
-        multiply_band(plan, &task, values, work + plan->turned_at, plan->sums_plane, plan->band[2], 1, work);
+        multiply_tiles(plan, &task, values, work + plan->turned_at, plan->sums_plane, plan->band[2], 1, work);
         cconv_store_band(plan, &task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, output);
     }
     return 1;
