@@ -112,12 +112,14 @@
 #define cconv_winograd_local CCONV_JOIN(CCONV_PREFIX, cconv_winograd_local)
 #define cconv_winograd_local_workspace CCONV_JOIN(CCONV_PREFIX, cconv_winograd_local_workspace)
 #define cconv_winograd_locally CCONV_JOIN(CCONV_PREFIX, cconv_winograd_locally)
+#define cconv_winograd_note CCONV_JOIN(CCONV_PREFIX, cconv_winograd_note)
 #define cconv_winograd_pack CCONV_JOIN(CCONV_PREFIX, cconv_winograd_pack)
 #define cconv_winograd_pays CCONV_JOIN(CCONV_PREFIX, cconv_winograd_pays)
 #define cconv_winograd_phase CCONV_JOIN(CCONV_PREFIX, cconv_winograd_phase)
 #define cconv_winograd_run CCONV_JOIN(CCONV_PREFIX, cconv_winograd_run)
 #define cconv_winograd_serves CCONV_JOIN(CCONV_PREFIX, cconv_winograd_serves)
 #define cconv_winograd_tables CCONV_JOIN(CCONV_PREFIX, cconv_winograd_tables)
+#define cconv_with_weights CCONV_JOIN(CCONV_PREFIX, cconv_with_weights)
 #define cconv_zeros_outside CCONV_JOIN(CCONV_PREFIX, cconv_zeros_outside)
 
 #endif

@@ -8,11 +8,13 @@
  *     V[6][row of tiles][plane][column]      U[tile of outputs][6][term][output]      S[6][...]
  *
  * Each of six sums over terms (channel, phase, column of the kernel) is a convolution by `taps` along rows of V, vectors along them or, where
- * the channels of the output lie side by side, across these; S is transformed back while it is in the cache.
+ * rows are short or the channels of the output lie side by side, across these; S is transformed back while it is in the cache.
  *
  * What is not finite, or too large, goes by `taps`, as in winograd.c.
  */
 #include "winograd.h"
+
+#include <math.h>
 
 enum {
     UPRIGHT_BAND = 1 << 16,             /* values of V */
@@ -47,17 +49,39 @@ int cconv_upright_serves(const cconv_plan *plan)
                                                * (least(plan->output[2], UPRIGHT_COLUMNS) + d->kernel[2])) <= UPRIGHT_VALUES;
 }
 
-/* In multiplications of vectors: those that there are, and what loading, both transforms and each call of a kernel take. */
+/* What a row of tiles takes, in multiplications: those of its vectors, what each call and the transform back take, and turning. */
+static double of_vectors(double terms) { return UPRIGHT * (terms + 3 + 3 * terms / BLOCK_TAPS) + 24; }
+
+static double row_along(const cconv_plan *plan, int64_t lanes)
+{
+    return (double)plan->outputs * (double)parts(plan->output[2], lanes) * of_vectors((double)terms_of(plan));
+}
+
+static double row_across(const cconv_plan *plan, int64_t lanes)
+{
+    const double turned = 4 * (double)tile_height(&plan->desc);
+    return (double)plan->output[2] * (double)parts(plan->outputs, lanes) * (of_vectors((double)terms_of(plan)) + turned);
+}
+
+/* Rows of tiles of a band: their V stays near. */
+static int64_t rows_of_tiles(const cconv_plan *plan, int64_t v_pitch)
+{
+    return least(parts(plan->output[1], tile_height(&plan->desc)), most(1, UPRIGHT_BAND / (UPRIGHT * v_pitch)));
+}
+
+/* Measured, as the costs of tiles: what loading and transforming a vector of the input takes, and a term's weight of an output. */
 double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
 {
+    enum { LOADED = 24, PACKED = 200 };
     const cconv_desc *d = &plan->desc;
-    const int last = plan->outputs > 1 && cconv_output_holds_sums(plan) && d->output_stride[1] == (int64_t)cconv_type_size(d->compute);
-    const double terms = (double)terms_of(plan), outputs = (double)plan->outputs, width = (double)plan->output[2];
-    const double tiles = (double)parts(plan->output[1], tile_height(d));
-    const double vectors = last ? width * (double)parts(plan->outputs, lanes) : outputs * (double)parts(plan->output[2], lanes);
-    const double planes = (double)(slices_of(plan) * least(d->kernel[1], d->stride[1])) * (width * (double)d->stride[2] / (double)lanes + 1);
-    return tiles * (vectors * (UPRIGHT * (terms + 2 + 3 * terms / BLOCK_TAPS) + 16) + planes * 24)
-           + (d->weights == CCONV_WEIGHTS_EITHER ? terms * outputs * 60 / (double)lanes : 0);
+    const int64_t planes = slices_of(plan) * least(d->kernel[1], d->stride[1]), width = least(plan->output[2], UPRIGHT_COLUMNS);
+    const int64_t v_pitch = planes * least(d->kernel[2], d->stride[2]) * (width + d->kernel[2] + 16);
+    const double rows = (double)parts(plan->output[1], tile_height(d)), along = row_along(plan, lanes), across = row_across(plan, lanes);
+    const double loaded = (double)planes * ((double)plan->output[2] * (double)d->stride[2] / (double)lanes + 1) * LOADED;
+    const double weights = (double)terms_of(plan) * (double)plan->outputs;
+    const double bytes = UPRIGHT * weights * (double)cconv_type_size(d->compute) * ceil(rows / (double)rows_of_tiles(plan, v_pitch));
+    return cconv_with_weights(0.9 * rows * ((along < across ? along : across) + loaded), bytes / 2)
+           + (d->weights == CCONV_WEIGHTS_EITHER ? weights * PACKED / (double)lanes : 0);
 }
 
 cconv_status cconv_upright_lay_out(cconv_plan *plan)
@@ -65,14 +89,15 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes, height = tile_height(d);
     const int64_t tiles = parts(plan->output[1], height);
-    const int lies = cconv_output_holds_sums(plan);
+    const int lies = cconv_output_holds_sums(plan), pixels = lies && plan->outputs > 1 && d->output_stride[1] == size;
     int64_t at, bands, samples, values;
     size_t local;
     cconv_status status;
     plan->edge = UPRIGHT;
     plan->upright = 1;
-    plan->form = lies && plan->outputs > 1 && d->output_stride[1] == size ? ACROSS : ALONG_ROWS;
-    plan->write_in_place = lies && (plan->form == ACROSS || d->output_stride[4] == size);
+    plan->form = pixels || row_across(plan, lanes) < row_along(plan, lanes) ? ACROSS : ALONG_ROWS;
+    plan->write_in_place = lies && (pixels || d->output_stride[4] == size);
+    plan->turn_in_place = plan->form == ACROSS && !pixels;
     plan->prepacked = 1;
     plan->channel_block = plan->channels;
     plan->group_block = plan->out_blocks = 1;
@@ -88,7 +113,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     plan->band[2] = parts(plan->output[2], parts(plan->output[2], UPRIGHT_COLUMNS));
     plan->row_pitch = up(plan->band[2] + plan->reach[2], 16) + 16;
     plan->v_pitch = plan->channels * planes_of(plan) * plan->row_pitch;
-    bands = parts(tiles, least(tiles, most(1, UPRIGHT_BAND / (UPRIGHT * plan->v_pitch))));
+    bands = parts(tiles, rows_of_tiles(plan, plan->v_pitch));
     samples = times(times(d->batch, d->groups), times(plan->output[0], parts(plan->output[2], plan->band[2])));
     if (!plan->alone && times(times(plan->taps, plan->outputs), times(plan->output[1], plan->output[2])) >= UPRIGHT_SHARING && samples < SHARES) {
         while (samples * bands < SHARES && bands < tiles) bands++;
@@ -102,7 +127,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     plan->packs = d->groups * plan->tiles;
     plan->header = up(plan->packs, 64);     /* a byte for each tile */
     cconv_note_weights(plan);
-    plan->stream = plan->write_in_place && plan->kernels->drain
+    plan->stream = plan->write_in_place && !plan->turn_in_place && plan->kernels->drain
                    && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
 
     plan->plane = planes_of(plan) * (plan->band[1] + plan->reach[1]) * plan->row_pitch;
@@ -122,6 +147,8 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     at += up((plan->out_block + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
     at += up((UPRIGHT * plan->m_plane + SLACK) * size, 64);
+    plan->panel_at = (size_t)at;            /* results that are to be turned */
+    if (plan->turn_in_place) at += up((height * plan->band[2] * plan->sums_pitch + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->write_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     status = cconv_winograd_local_workspace(plan, &local);
@@ -158,16 +185,16 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     char *u = packed + plan->header + (group * upright_values(plan) + UPRIGHT * terms * first) * size;
     char *same = packed + plan->header + (d->groups * upright_values(plan) + (group * plan->outputs + first) * plan->taps) * size;
     double ordered[BLOCK_TAPS * MAX_VECTOR];            /* of two vectors of output channels */
+    cconv_plan any = *plan;
     int64_t s, o;
-    int finite = 1;
+    any.must_be_finite = 0;
     for (s = 0; s < slices_of(plan); s++) {
-        finite &= cconv_order_tile(plan, group, tile, s * taps, taps, weight, (char *)ordered);
-        kernels->upright.raise(ordered, d->kernel[1], d->kernel[2], d->stride[1], phase_taps(d), pitch, u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
+        cconv_order_tile(&any, group, tile, s * taps, taps, weight, (char *)ordered);
+        kernels->upright.raise(ordered, d->kernel[1], d->stride[1], phase_taps(d), d->kernel[2] * pitch, u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
     }
     for (o = 0; o < count; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps, same + o * plan->taps * size);
-    packed[index] = (char)!kernels->within(same, count * plan->taps, cconv_limit(plan));
-    return finite;
+    return cconv_winograd_note(plan, same, count * plan->taps, packed + index);
 }
 
 /* V; returns 0 where values are not finite or too large. */
@@ -219,22 +246,28 @@ static void multiply_tiles(const cconv_plan *plan, const cconv_task *task, const
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), terms = terms_of(plan), height = tile_height(&plan->desc);
-    const int across = plan->form == ACROSS;
-    const int64_t pieces = parts(task->size[2], across ? kernels->tile : UPRIGHT_VECTORS * kernels->lanes);
-    int64_t tile, t, piece;
+    const int across = plan->form == ACROSS, turn = plan->turn_in_place;
+    const int64_t line = task->size[2] * plan->sums_pitch, pieces = parts(task->size[2], across ? kernels->tile : UPRIGHT_VECTORS * kernels->lanes);
+    char *done = work + plan->panel_at;
+    int64_t tile, t, piece, r;
     for (tile = 0; tile < plan->tiles; tile++) {
         const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
-        for (t = 0; t * height < task->size[1]; t++)
+        for (t = 0; t * height < task->size[1]; t++) {
+            const int64_t rows = least(height, task->size[1] - t * height);
+            char *y = to + (first * to_plane + t * height * to_row) * size;
             for (piece = 0; piece < pieces; piece++) {
                 const int64_t from = across ? piece * task->size[2] / pieces : piece * UPRIGHT_VECTORS * kernels->lanes;
                 const int64_t columns = across ? (piece + 1) * task->size[2] / pieces - from : least(UPRIGHT_VECTORS * kernels->lanes, task->size[2] - from);
                 multiply_columns(plan, count, pitch, u + UPRIGHT * terms * first * size, work + plan->v_at + (t * plan->v_pitch + from) * size, columns, work);
                 kernels->upright.settle[height - 2](work + plan->sums_at, (ptrdiff_t)plan->m_plane, (ptrdiff_t)plan->sums_pitch,
                                                     work + plan->bias_at + first * size, !across,
-                                                    to + (first * to_plane + t * height * to_row + from * to_step) * size, (ptrdiff_t)to_row,
-                                                    (ptrdiff_t)(across ? to_step : to_plane), least(height, task->size[1] - t * height),
-                                                    across ? columns : count, across ? count : columns, plan->stream);
+                                                    turn ? done + from * plan->sums_pitch * size : y + from * to_step * size,
+                                                    (ptrdiff_t)(turn ? line : to_row), (ptrdiff_t)(turn ? plan->sums_pitch : across ? to_step : to_plane),
+                                                    rows, across ? columns : count, across ? count : columns, plan->stream);
             }
+            for (r = 0; r < rows && turn; r++)
+                kernels->turn(done + r * line * size, (ptrdiff_t)plan->sums_pitch, task->size[2], count, y + r * to_row * size, (ptrdiff_t)to_plane);
+        }
     }
     if (plan->stream) plan->kernels->drain();
 }

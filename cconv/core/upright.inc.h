@@ -62,28 +62,41 @@ CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, pt
 DEFINE_SETTLE(2) DEFINE_SETTLE(3) DEFINE_SETTLE(4) DEFINE_SETTLE(5)
 #undef DEFINE_SETTLE
 
-/* The transform of a kernel of rows x columns weights for n outputs, in double, then rounded: of each column the weights of each phase of
- * the stride, of which there are up to `taps`, to six, u_step apart; in the order of (phase, column). */
-static void NAME(raise)(const void *w_, int64_t rows, int64_t columns, int64_t stride, int64_t taps, int64_t n, void *u_, ptrdiff_t u_step)
+/* The transform of five weights below each other, n times, in double, then rounded; f: 0 for those that there are not, else 1. */
+CCONV_INLINE void NAME(raise_rows)(const T *CCONV_RESTRICT a, const T *CCONV_RESTRICT b, const T *CCONV_RESTRICT c, const T *CCONV_RESTRICT d,
+                                   const T *CCONV_RESTRICT e, const double f[5], T *CCONV_RESTRICT u1, T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3,
+                                   T *CCONV_RESTRICT u4, int64_t n)
 {
-    static const T none[2 * MAX_VECTOR] = {0};
-    const int64_t step = stride * columns * n;
+    const double fb = f[1] * SQRT_HALF, fc = f[2] * 0.5, fd = f[3] * SQRT_HALF * 0.5, fe = f[4] * 0.25;
+    int64_t i;
+    for (i = 0; i < n; i++) {
+        const double even = ((double)a[i] + fc * (double)c[i] + fe * (double)e[i]) * (-2 / 3.0);
+        const double odd = (fb * (double)b[i] + fd * (double)d[i]) * (-2 / 3.0);
+        const double more_even = ((double)a[i] + 4 * fc * (double)c[i] + 16 * fe * (double)e[i]) * (1 / 6.0);
+        const double more_odd = (fb * (double)b[i] + 4 * fd * (double)d[i]) * (1 / 3.0);
+        u1[i] = (T)(even + odd);
+        u2[i] = (T)(even - odd);
+        u3[i] = (T)(more_even + more_odd);
+        u4[i] = (T)(more_even - more_odd);
+    }
+}
+
+/* Rows of n weights, of each phase of the stride up to `taps`, to six rows of n, u_step apart. */
+static void NAME(raise)(const void *w_, int64_t rows, int64_t stride, int64_t taps, int64_t n, void *u_, ptrdiff_t u_step)
+{
+    const T *w = (const T *)w_;
     T *u = (T *)u_;
-    int64_t q, x, o, i;
-    for (q = 0; q < stride && q < rows; q++)
-        for (x = 0; x < columns; x++, u += n) {
-            const T *w = (const T *)w_ + (q * columns + x) * n, *k[5];
-            for (i = 0; i < 5; i++) k[i] = q + i * stride < rows ? w + i * step : none;
-            for (o = 0; o < n; o++) {
-                const double a = (double)k[0][o], b = (double)k[1][o], c = (double)k[2][o], d = (double)k[3][o], e = (double)k[4][o];
-                const double even = (a + 0.5 * c + 0.25 * e) * (-2 / 3.0), odd = (b + 0.5 * d) * (-2 / 3.0 * SQRT_HALF);
-                const double more_even = (a + 2 * c + 4 * e) * (1 / 6.0), more_odd = (b + 2 * d) * (SQRT_2 / 6);
-                u[o] = (T)a;
-                u[o + u_step] = (T)(even + odd);
-                u[o + 2 * u_step] = (T)(even - odd);
-                u[o + 3 * u_step] = (T)(more_even + more_odd);
-                u[o + 4 * u_step] = (T)(more_even - more_odd);
-                u[o + 5 * u_step] = k[taps - 1][o];
-            }
+    int64_t q, i;
+    for (q = 0; q < stride && q < rows; q++, w += n, u += n) {
+        const T *k[5];
+        double f[5];
+        for (i = 0; i < 5; i++) {
+            f[i] = q + i * stride < rows;
+            k[i] = f[i] != 0 ? w + i * stride * n : w;
         }
+        NAME(raise_rows)(k[0], k[1], k[2], k[3], k[4], f, u + u_step, u + 2 * u_step, u + 3 * u_step, u + 4 * u_step, n);
+        memcpy(u, w, (size_t)n * sizeof(T));
+        if (f[taps - 1] != 0) memcpy(u + 5 * u_step, k[taps - 1], (size_t)n * sizeof(T));
+        else memset(u + 5 * u_step, 0, (size_t)n * sizeof(T));
+    }
 }

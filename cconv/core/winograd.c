@@ -19,6 +19,7 @@
  */
 #include "winograd.h"
 
+#include <math.h>
 
 static const double zeros[MAX_VECTOR * 2] = {0};
 
@@ -29,6 +30,13 @@ static const char *products_of(const cconv_plan *plan, const char *packed, int64
 }
 
 static const char *weights_of(const cconv_plan *plan, const char *packed) { return products_of(plan, packed, plan->desc.groups); }
+
+int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    *noted = (char)!kernels->within(weights, n, cconv_limit(plan));
+    return !*noted || !plan->must_be_finite || kernels->within(weights, n, INFINITY);
+}
 
 /* The weights of a tile: U, themselves, and in the header whether one is too large to be transformed. */
 int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
@@ -41,11 +49,12 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     char *u = (char *)products_of(plan, packed, group) + first * slices_of(plan) * size;
     char *same = (char *)weights_of(plan, packed) + (group * plan->outputs + first) * plan->taps * size;
     double ordered[AT_ONCE * KERNEL * MAX_VECTOR];      /* of two vectors of output channels */
+    cconv_plan any = *plan;
     int64_t s, o;
-    int finite = 1;
+    any.must_be_finite = 0;     /* which is looked at below */
     for (s = 0; s < slices_of(plan); s += AT_ONCE) {
         const int64_t n = least(AT_ONCE, slices_of(plan) - s);
-        finite &= cconv_order_tile(plan, group, tile, s * KERNEL, n * KERNEL, weight, (char *)ordered);
+        cconv_order_tile(&any, group, tile, s * KERNEL, n * KERNEL, weight, (char *)ordered);
         kernels_of(plan)->filter(ordered, n, pitch, u + s * pitch * size, (ptrdiff_t)filter_values(plan));
         if (!plan->dense_weights)       /* those of an output channel may lie far apart */
             kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + s * KERNEL * size, (ptrdiff_t)plan->taps);
@@ -53,8 +62,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
     for (o = 0; o < count && plan->dense_weights; o++)
         cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
                         same + o * plan->taps * size);
-    packed[index] = (char)!kernels->within(same, count * plan->taps, cconv_limit(plan));
-    return finite;
+    return cconv_winograd_note(plan, same, count * plan->taps, packed + index);
 }
 
 void cconv_winograd_tables(const cconv_plan *plan, char *work)

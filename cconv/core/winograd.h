@@ -72,6 +72,9 @@ CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 
 CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_of(plan)->filters) * filter_values(plan); }
 
+/* What multiplications of vectors take whose weights, so many bytes, come from memory meanwhile. */
+CCONV_HIDDEN double cconv_with_weights(double multiplications, double bytes);
+
 /* The convolution of one phase of the dilation, one sample and one group: of neighbouring taps. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);
 
@@ -81,6 +84,9 @@ CCONV_HIDDEN cconv_status cconv_winograd_local(const cconv_plan *plan, const cco
 
 /* What such plans take at most. */
 CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan, size_t *bytes);
+
+/* What is noted of n weights of a tile: whether one is too large to be transformed; returns 0 if they must be finite and are not. */
+CCONV_HIDDEN int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted);
 
 /* The results of a task by them, row after row; `plan` with the descriptor of the phase. */
 CCONV_HIDDEN int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,

@@ -98,7 +98,7 @@ int cconv_winograd_serves(const cconv_plan *plan)
 }
 
 /* Multiplications of vectors whose weights come from memory meanwhile. */
-static double with_weights(double multiplications, double bytes)
+double cconv_with_weights(double multiplications, double bytes)
 {
     return (multiplications > bytes / 5.5 ? multiplications : bytes / 5.5) + bytes / 30;
 }
@@ -109,7 +109,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
-    const double transform = d->stride[2] == 2 ? 200 : edge == 2 ? 150 : 528, pack = edge == 2 ? 700 : 1050;
+    const double transform = edge == 2 ? 150 : 460, pack = edge == 2 ? 700 : 1050;
     const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
@@ -117,7 +117,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     int a;
     for (a = 1; a < 3; a++)
         tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), edge));
-    return with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
+    return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
            + tiles * (slices + outputs) * transform / (double)lanes
            + (d->weights == CCONV_WEIGHTS_EITHER ? slices * outputs * pack / (double)lanes : 0);
 }
@@ -152,7 +152,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     double cost;
     if (plan->desc.algorithm == CCONV_AUTO && plan->outputs < LEAST_CHANNELS) return 0;
     cheapest(plan, &cost);
-    return cost < with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
+    return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
