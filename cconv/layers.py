@@ -101,7 +101,7 @@ def conv2d(
     workers : int, optional
         Threads; by default all cores (see `set_workers`).  The result does not depend on it.
     algorithm : {"auto", "direct", "fast", "loop", "rows", "taps", "winograd", "separable", "fft", "box", "integer"}
-        "auto" chooses, from 16 channels up also "winograd": its results share work with their neighbours,
+        "auto" chooses, from 16 output channels up also "winograd": its results share work with their neighbours,
         and each is within 16 eps max(abs(x)) * sum(abs(w)) of the exact one.  "direct" chooses among the others, whose
         results depend on nothing outside their windows, within 16 eps (sum(abs(w * x)) + abs(bias)) (docs/design.md
         names the exception: sums of over 28 taps made to round in one direction).  "fast"
