@@ -50,7 +50,7 @@ int cconv_upright_serves(const cconv_plan *plan)
 }
 
 /* What a row of tiles takes, in multiplications: those of its vectors, what each call and the transform back take, and turning. */
-static double of_vectors(double terms) { return UPRIGHT * (terms + 3 + 3 * terms / BLOCK_TAPS) + 24; }
+static double of_vectors(double terms) { return 6 * (terms + 3 + terms / 40) + 24; }
 
 static double row_along(const cconv_plan *plan, int64_t lanes)
 {
@@ -72,16 +72,16 @@ static int64_t rows_of_tiles(const cconv_plan *plan, int64_t v_pitch)
 /* Measured, as the costs of tiles: what loading and transforming a vector of the input takes, and a term's weight of an output. */
 double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
 {
-    enum { LOADED = 24, PACKED = 200 };
+    const double load = 24, pack = 200;
     const cconv_desc *d = &plan->desc;
     const int64_t planes = slices_of(plan) * least(d->kernel[1], d->stride[1]), width = least(plan->output[2], UPRIGHT_COLUMNS);
     const int64_t v_pitch = planes * least(d->kernel[2], d->stride[2]) * (width + d->kernel[2] + 16);
     const double rows = (double)parts(plan->output[1], tile_height(d)), along = row_along(plan, lanes), across = row_across(plan, lanes);
-    const double loaded = (double)planes * ((double)plan->output[2] * (double)d->stride[2] / (double)lanes + 1) * LOADED;
+    const double loaded = (double)planes * ((double)plan->output[2] * (double)d->stride[2] / (double)lanes + 1) * load;
     const double weights = (double)terms_of(plan) * (double)plan->outputs;
-    const double bytes = UPRIGHT * weights * (double)cconv_type_size(d->compute) * ceil(rows / (double)rows_of_tiles(plan, v_pitch));
+    const double bytes = 6 * weights * (double)cconv_type_size(d->compute) * ceil(rows / (double)rows_of_tiles(plan, v_pitch));
     return cconv_with_weights(0.9 * rows * ((along < across ? along : across) + loaded), bytes / 2)
-           + (d->weights == CCONV_WEIGHTS_EITHER ? weights * PACKED / (double)lanes : 0);
+           + (d->weights == CCONV_WEIGHTS_EITHER ? weights * pack / (double)lanes : 0);
 }
 
 cconv_status cconv_upright_lay_out(cconv_plan *plan)
