@@ -104,21 +104,21 @@ double cconv_with_weights(double multiplications, double bytes)
 }
 
 /* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
- * before.  What transforms take was measured: multiplications of a lane, of a tile's input or output, and of a kernel. */
+ * before.  What transforms take was measured: multiplications of a lane, of a tile's input, by vectors of tiles, or output, and of a kernel. */
 static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
-    const double transform = edge == 2 ? 150 : 460, pack = edge == 2 ? 700 : 1050;
+    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 ? 700 : 1050;
     const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
-    double tiles = 1;
-    int a;
-    for (a = 1; a < 3; a++)
-        tiles *= (double)(phases_of(plan, a) * parts(parts(plan->output[a], phases_of(plan, a)), edge));
+    const double phases = (double)phases_of(plan, 1) * (double)phases_of(plan, 2);
+    const int64_t height = parts(plan->output[1], phases_of(plan, 1)), width = parts(plan->output[2], phases_of(plan, 2));
+    const int64_t of_phase = times(parts(height, edge), parts(width, edge));
+    const double tiles = phases * (double)of_phase, inputs = of_phase < ENOUGH_TILES ? phases * (double)up(of_phase, lanes) : tiles;
     return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
-           + tiles * (slices + outputs) * transform / (double)lanes
+           + (inputs * slices + tiles * outputs) * transform / (double)lanes
            + (d->weights == CCONV_WEIGHTS_EITHER ? slices * outputs * pack / (double)lanes : 0);
 }
 
