@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,13 +125,23 @@ def correlate(*args: Any, key: Any = None, **kwargs: Any) -> np.ndarray:
         run(job)
     plan = None if key is None else plan_of(job)
     if plan is not None:
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[key] = plan, out.shape, out.dtype, _most(job)
+        remember(key, partial(_again, plan, out.shape, out.dtype, most_of(job)))
     return out
 
 
-def _most(job: Job) -> float:
+def _again(
+    plan: Plan, shape: tuple[int, ...], kind: np.dtype, most: float, x: Any, w: Any, bias: Any, out: Any, workers: Any
+) -> np.ndarray | None:
+    """The result for other values in arrays of the same layout; None if their plan would be another."""
+    if not plan.suits(w, most):
+        return None
+    threads = threads_for(plan, workers)
+    y = empty(shape, kind) if out is None else out
+    run_plan(plan, x, w, bias, y, threads)
+    return y
+
+
+def most_of(job: Job) -> float:
     """What the weights' magnitudes for a result may add up to, for the dtype of the sums to be the same."""
     if job.wanted.kind == "f" or "f" in job.x.dtype.kind + job.w.dtype.kind:
         return math.inf
@@ -141,7 +152,14 @@ def _most(job: Job) -> float:
 
 
 MOST_KNOWN = 256
-_known: dict[Any, tuple[Plan, tuple[int, ...], np.dtype, float]] = {}
+_known: dict[Any, Callable[..., np.ndarray | None]] = {}
+
+
+def remember(key: Any, again: Callable[..., np.ndarray | None]) -> None:
+    """What `recall` shall call for `key`, with x, w, bias, out, workers."""
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[key] = again
 
 
 def recall(
@@ -155,16 +173,10 @@ def recall(
     known = None if key is None else _known.get(key)
     if known is None:
         return key, None
-    plan, shape, kind, most = known
-    if not plan.suits(w, most):
-        return key, None
-    threads = threads_for(plan, workers)
-    y = empty(shape, kind) if out is None else out
     try:
-        run_plan(plan, x, w, bias, y, threads)
+        return key, known(x, w, bias, out, workers)
     except NotFinite:
         return None, None
-    return key, y
 
 
 def compute_dtype(

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compute import ALGORITHMS, run
+from .compute import ALGORITHMS, plan_of, run, run_plan, threads_for
 from .dtypes import as_array, check_out, default_dtype, empty, result_dtype, store
+from .engine import Plan
 from .geometry import LARGEST, addressable, integer, is_sequence, one_of, per_axis, resolve_padding, shown
 from .job import Geometry, Job
 from .layers import LAYOUTS, check_axes, check_bias, other_layout
-from .operation import check_activation, compute_dtype
+from .operation import check_activation, compute_dtype, most_of, recall, remember
 from .workers import resolve
 
+Index = tuple[slice, ...]
 
 def conv_transpose1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
@@ -157,6 +160,10 @@ def _conv_transpose(
     axes: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: Any, dilation: Any,
     output_size: Any, layout: Any, activation: Any, dtype: Any, out: Any, workers: Any, algorithm: Any,
 ) -> np.ndarray:
+    options = ("transposed", axes, stride, padding, output_padding, groups, dilation, output_size, layout, algorithm)
+    key, result = recall(options, (activation,), dtype, input, weight, bias, out, workers)
+    if result is not None:
+        return result
     x, w = as_array("input", input), as_array("weight", weight)
     b = None if bias is None else as_array("bias", bias)
     last = one_of("layout", layout, LAYOUTS) == "channels_last"
@@ -166,15 +173,11 @@ def _conv_transpose(
     natural = np.result_type(x.dtype, w.dtype).newbyteorder("=")
     natural = natural if natural.kind == "f" else default_dtype(natural)
 
-    def planes(array: np.ndarray) -> np.ndarray:
-        array = array if batched else array[None]
-        return np.moveaxis(array, -1, 1) if last else array
-
     strides, dilations = per_axis("stride", stride, axes), per_axis("dilation", dilation, axes)
     if isinstance(padding, str) and padding in ("same_upper", "same_lower"):
         raise ValueError(f"padding={padding!r} depends on the size of the result: pass numbers, or 'same'")
-    pads = resolve_padding(padding, planes(x).shape[2:], w.shape[2:], strides, dilations)
-    sizes = _sizes(planes(x).shape[2:], w.shape[2:], strides, pads, dilations, output_padding, output_size)
+    pads = resolve_padding(padding, planes(x, batched, last).shape[2:], w.shape[2:], strides, dilations)
+    sizes = _sizes(planes(x, batched, last).shape[2:], w.shape[2:], strides, pads, dilations, output_padding, output_size)
     outputs = w.shape[1] * groups
     sample = (*sizes, outputs) if last else (outputs, *sizes)
     shape = (len(x), *sample) if batched else sample
@@ -189,10 +192,12 @@ def _conv_transpose(
     else:
         x, w = (a.copy() if np.may_share_memory(a, out) else a for a in (x, w))
         b = b.copy() if b is not None and np.may_share_memory(b, out) else b
-    job = Job(planes(x), w, b, planes(out), Geometry(strides, pads, dilations, sizes, "zeros", 0), groups, 0, compute, wanted, None,
+    job = Job(planes(x, batched, last), w, b, planes(out, batched, last), Geometry(strides, pads, dilations, sizes, "zeros", 0), groups, 0, compute, wanted, None,
               limits, threads, algorithm)
     with np.errstate(all="ignore"):
         spread(job)
+    if key is not None:
+        keep(key, job, out, batched, last)
     return out
 
 
@@ -207,21 +212,71 @@ def forward_weight(w: np.ndarray, groups: int) -> np.ndarray:
 
 def spread(job: Job) -> None:
     """Fill y of a job whose weights are (C, O/groups, taps...) and whose geometry is that of the convolution from y to x."""
-    geometry, w = job.geometry, forward_weight(job.w, job.groups)
-    axes = [
+    w = forward_weight(job.w, job.groups)
+    if not _all_reached(job):
+        _fill(job.y, job)
+    for geometry, taps, places in _parts(job):
+        run(job._replace(w=w[taps], y=job.y[places], geometry=geometry))
+
+
+def _axes(job: Job) -> list[list[_Phase]]:
+    geometry = job.geometry
+    return [
         _phases(*numbers)
-        for numbers in zip(job.x.shape[2:], w.shape[2:], geometry.sizes, geometry.stride, (p[0] for p in geometry.pads), geometry.dilation,
+        for numbers in zip(job.x.shape[2:], job.w.shape[2:], geometry.sizes, geometry.stride, (p[0] for p in geometry.pads), geometry.dilation,
                            strict=True)
     ]
-    reached = math.prod(job.x.shape[2:]) and all(len(p) == min(s, n) for p, s, n in zip(axes, geometry.stride, geometry.sizes, strict=True))
-    if not reached:
-        _fill(job.y, job)
-    for phases in itertools.product(*axes) if math.prod(job.x.shape[2:]) else ():
-        part = Geometry((1,) * len(phases), tuple(p.pads for p in phases), tuple(p.dilation for p in phases),
-                        tuple(p.places for p in phases), "zeros", 0)
-        taps = w[(slice(None), slice(None), *(p.taps for p in phases))]
-        y = job.y[(slice(None), slice(None), *(slice(p.first, None, s) for p, s in zip(phases, geometry.stride, strict=True)))]
-        run(job._replace(w=taps, y=y, geometry=part))
+
+
+def _all_reached(job: Job) -> bool:
+    """Whether some tap reaches each value of y."""
+    counts = zip(_axes(job), job.geometry.stride, job.geometry.sizes, strict=True)
+    return math.prod(job.x.shape[2:]) > 0 and all(len(phases) == min(s, n) for phases, s, n in counts)
+
+
+def _parts(job: Job) -> Iterator[tuple[Geometry, Index, Index]]:
+    """The convolutions that make y up: the geometry of each, its taps, and where its results lie in y."""
+    for phases in itertools.product(*_axes(job)) if math.prod(job.x.shape[2:]) else ():
+        geometry = Geometry((1,) * len(phases), tuple(p.pads for p in phases), tuple(p.dilation for p in phases),
+                            tuple(p.places for p in phases), "zeros", 0)
+        places = (slice(p.first, None, s) for p, s in zip(phases, job.geometry.stride, strict=True))
+        yield geometry, (slice(None), slice(None), *(p.taps for p in phases)), (slice(None), slice(None), *places)
+
+
+def keep(key: Any, job: Job, result: np.ndarray, batched: bool, last: bool) -> None:
+    """The plans of a job that went well, for `recall`, if they are all that one with other values of the same arrays needs."""
+    w, steps, zeros = forward_weight(job.w, job.groups), [], not _all_reached(job)
+    if zeros and (job.bias is not None or job.limits is not None):
+        return
+    for geometry, taps, places in _parts(job):
+        part = job._replace(w=w[taps], y=job.y[places], geometry=geometry)
+        plan = plan_of(part)
+        if plan is None:
+            return
+        steps.append((plan, most_of(part), taps, places))
+    remember(key, partial(_again, steps, zeros, job.groups, batched, last, result.shape, result.dtype))
+
+
+def _again(
+    steps: list[tuple[Plan, float, Index, Index]], zeros: bool, groups: int, batched: bool, last: bool, shape: tuple[int, ...],
+    kind: np.dtype, x: Any, w: Any, bias: Any, out: Any, workers: Any,
+) -> np.ndarray | None:
+    """As operation's."""
+    y = empty(shape, kind) if out is None else out
+    if zeros:
+        y[...] = 0
+    from_, to, w = planes(x, batched, last), planes(y, batched, last), forward_weight(w, groups)
+    for plan, most, taps, places in steps:
+        if not plan.suits(w[taps], most):
+            return None
+        run_plan(plan, from_, w[taps], bias, to[places], threads_for(plan, workers))
+    return y
+
+
+def planes(array: np.ndarray, batched: bool, last: bool) -> np.ndarray:
+    """An array of either layout, with or without a batch, as (N, C, spatial...)."""
+    array = array if batched else array[None]
+    return np.moveaxis(array, -1, 1) if last else array
 
 
 def _fill(y: np.ndarray, job: Job) -> None:

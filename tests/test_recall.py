@@ -125,3 +125,46 @@ def test_integer_kernels_of_every_dtype(kind):
     w = RNG.integers(0, 2, (5, 4, 3, 3)).astype(kind)
     y = twice(lambda: cconv.conv2d(x, w, dtype=np.int16))
     np.testing.assert_array_equal(y, cconv.conv2d(x, w, dtype=np.int16, algorithm="loop"))
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"stride": (3, 1)}, {"groups": 2}, {"layout": "channels_last"}])
+def test_gradients_and_transposed_convolutions(options):
+    """Of which a stride makes several plans."""
+    groups, last = options.get("groups", 1), options.get("layout") == "channels_last"
+    rng = np.random.default_rng(8)
+    w = rng.standard_normal((4, 6 // groups, 3, 3)).astype(np.float32)
+    shape = (2, 9, 12, 6) if last else (2, 6, 9, 12)
+    g = np.zeros_like(cconv.conv2d(np.zeros(shape, np.float32), w, **options))
+    operation._known.clear()
+    plain = {name: value for name, value in options.items() if name != "layout"} | {"layout": options.get("layout", "channels_first")}
+    for call in (
+        lambda g: cconv.conv_input(shape, w, g, **plain),
+        lambda g: cconv.conv_transpose2d(g, w, np.ones(6, np.float32), activation="relu", **plain),
+    ):
+        operation._known.clear()
+        g[...] = rng.standard_normal(g.shape)
+        twice(lambda g=g, call=call: call(g))
+        g[...] = rng.standard_normal(g.shape)
+        again = call(g)
+        operation._known.clear()
+        np.testing.assert_array_equal(again, call(g))
+        w[0, 0, 1, 1] = np.inf      # over a border of zeros: by the loop
+        again = call(g)
+        operation._known.clear()
+        np.testing.assert_array_equal(again, call(g))
+        w[0, 0, 1, 1] = 1
+
+
+def test_what_no_tap_reaches_is_filled_again():
+    w, g = np.ones((2, 3, 1, 1), np.float32), np.ones((1, 2, 4, 4), np.float32)
+    first = cconv.conv_input((1, 3, 8, 8), w, g, stride=2)
+    np.testing.assert_array_equal(cconv.conv_input((1, 3, 8, 8), w, g, stride=2, out=np.full_like(first, 7)), first)
+    assert first[0, 0, 0, 0] == 2 and first[0, 0, 1, 1] == 0
+
+
+def test_exact_sums_of_transposed_integers_are_looked_at():
+    x, w = np.full((1, 1, 3, 3), 250, np.uint8), np.ones((1, 1, 2, 2), np.int32)
+    cconv.conv_transpose2d(x, w, dtype=np.int32)
+    w[...] = 2**20 + 1
+    want = cconv.conv_transpose2d(x, w, dtype=np.int32, algorithm="loop")
+    np.testing.assert_array_equal(cconv.conv_transpose2d(x, w, dtype=np.int32), want)
