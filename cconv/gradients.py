@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import engine, loop
-from .compute import as_it_lies, forced_isa, lift, run, share
+from .compute import as_it_lies, forced_isa, lift, run, share, threads_for
 from .dtypes import F32, F64, as_array, check_out, empty, result_dtype
 from .geometry import addressable, integer, is_sequence, one_of, shown
 from .job import Geometry, Job
 from .layers import LAYOUTS, check_shapes
-from .operation import recall, resolve_geometry
+from .operation import recall, remember, resolve_geometry
 from .transposed import keep, planes, spread
 from .workers import resolve
 
@@ -123,6 +124,10 @@ def conv_weight(
     >>> cconv.conv_weight(x, (1, 1, 2), g)
     array([[[4., 6.]]])
     """
+    options = ("weight", weight_shape, stride, padding, dilation, groups, padding_mode, layout)
+    key, found = recall(options, (padding_value,), dtype, input, grad_output, None, out, workers)
+    if found is not None:
+        return found
     shape = _shape("weight_shape", weight_shape)
     if not 3 <= len(shape) <= 5 or 0 in shape:
         raise ValueError(f"weight_shape={shape}; want 3 to 5 sizes of at least 1: (O, C/groups, K...)")
@@ -132,7 +137,9 @@ def conv_weight(
     result = _result(shape, call.dtype, out)
     grad = np.zeros(shape, call.dtype) if out is not None and np.may_share_memory(result, x) | np.may_share_memory(result, g) else result
     with np.errstate(all="ignore"):
-        _gather(call, call.planes(x), call.planes(g), grad)
+        plan = _gather(call, call.planes(x), call.planes(g), grad)
+    if plan is not None and key is not None:
+        remember(key, partial(_again, plan, call.batched, call.last, shape, call.dtype))
     if grad is not result:
         result[...] = grad
     return result
@@ -249,17 +256,20 @@ def _folded(padded: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> n
     return padded
 
 
-def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None:
+def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> engine.Plan | None:
     """grad[o, c, k] = sum over samples and positions p of g[o, p] x[c, p s + k d - before].
 
     The engine has ways whose vectors run along the positions or across the output channels.  Where these do not serve, it is a convolution:
     its kernel is g, its channels are the samples, stride and dilation change places, and its vectors run along the channels.
+    Returns the plan, if there was one, for arrays of the same layout.
     """
     if g.size == 0 or x.size == 0 and call.geometry.value == 0:
         grad[...] = 0
-    elif _by_products(call, x, g, grad):
-        return
-    elif grad.ndim < 5:
+        return None
+    served, plan = _by_products(call, x, g, grad)
+    if served:
+        return plan
+    if grad.ndim < 5:
         _along_channels(call, x, g.swapaxes(0, 1), call.geometry, grad)
     else:  # the slices that a depth of the kernel sees count as samples
         geometry = call.geometry
@@ -267,11 +277,23 @@ def _gather(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> None
         slices = np.moveaxis(g, 1, 0).reshape(len(grad), -1, *g.shape[3:])
         for k in range(grad.shape[2]):
             _along_channels(call, _slices(x.swapaxes(1, 2), geometry, k), slices, flat, grad[:, :, k])
+    return None
 
 
-def _by_products(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> bool:
-    """False where the other way is faster, or a result is not finite: values beside a row's end would have been multiplied by zeros."""
+def _again(
+    plan: engine.Plan, batched: bool, last: bool, shape: tuple[int, ...], kind: np.dtype, x: Any, g: Any, bias: None, out: Any, workers: Any
+) -> np.ndarray:
+    """The gradient for other values in arrays of the same layout, for `recall`."""
+    grad = empty(shape, kind) if out is None else out
+    share(plan, planes(x, batched, last), planes(g, batched, last), bias, grad, threads_for(plan, workers))
+    return grad
+
+
+def _by_products(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) -> tuple[bool, engine.Plan | None]:
+    """False where the other way is faster, or a result is not finite: values beside a row's end would have been multiplied by zeros; and the
+    plan, if it is for the arrays as they came."""
     geometry, missing = call.geometry, 5 - grad.ndim
+    came = x, g
     x = x if as_it_lies(x) and x.dtype in engine.TYPES else x.astype(call.dtype)
     g = g if as_it_lies(g) and g.dtype == call.dtype else g.astype(call.dtype)
     plan = engine.Plan(
@@ -279,12 +301,12 @@ def _by_products(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) ->
         (1,) * missing + geometry.dilation, call.groups, geometry.mode, geometry.value, isa=forced_isa(), gradient=True,
     )
     if plan.overhead > _overhead_along_channels(call, grad, g):
-        return False
+        return False, None
     try:
         share(plan, x, g, None, grad, call.threads)
     except engine.NotFinite:
-        return False
-    return True
+        return False, None
+    return True, plan if came[0] is x and came[1] is g else None
 
 
 def _overhead_along_channels(call: _Call, grad: np.ndarray, g: np.ndarray) -> float:

@@ -134,11 +134,13 @@ def test_gradients_and_transposed_convolutions(options):
     rng = np.random.default_rng(8)
     w = rng.standard_normal((4, 6 // groups, 3, 3)).astype(np.float32)
     shape = (2, 9, 12, 6) if last else (2, 6, 9, 12)
-    g = np.zeros_like(cconv.conv2d(np.zeros(shape, np.float32), w, **options))
+    x = rng.standard_normal(shape).astype(np.float32)
+    g = np.zeros_like(cconv.conv2d(x, w, **options))
     operation._known.clear()
     plain = {name: value for name, value in options.items() if name != "layout"} | {"layout": options.get("layout", "channels_first")}
     for call in (
         lambda g: cconv.conv_input(shape, w, g, **plain),
+        lambda g: cconv.conv_weight(x, w.shape, g, **plain),
         lambda g: cconv.conv_transpose2d(g, w, np.ones(6, np.float32), activation="relu", **plain),
     ):
         operation._known.clear()
@@ -148,11 +150,11 @@ def test_gradients_and_transposed_convolutions(options):
         again = call(g)
         operation._known.clear()
         np.testing.assert_array_equal(again, call(g))
-        w[0, 0, 1, 1] = np.inf      # over a border of zeros: by the loop
+        w[0, 0, 1, 1] = x[0, 1, 1, 1] = np.inf      # over a border of zeros: by the loop
         again = call(g)
         operation._known.clear()
         np.testing.assert_array_equal(again, call(g))
-        w[0, 0, 1, 1] = 1
+        w[0, 0, 1, 1] = x[0, 1, 1, 1] = 1
 
 
 def test_what_no_tap_reaches_is_filled_again():
