@@ -111,12 +111,20 @@ static void crew_give_up(crew_job *job, int seat)
     if (CREW_SWAP(&crew_seats[seat].state, (int64_t)(uintptr_t)job, CREW_EMPTY)) (void)CREW_ADD(&job->active, -1);
 }
 
+/* A range of tasks, of whatever the plan is for. */
+static cconv_status crew_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *b)
+{
+    if (plan->gradient == CCONV_WEIGHT_GRADIENT) return cconv_run_weight_gradient(plan, first, last, b);
+    if (plan->gradient == CCONV_INPUT_GRADIENT) return cconv_run_input_gradient(plan, first, last, b);
+    return cconv_run(plan, first, last, b);
+}
+
 static cconv_status crew_do(const crew_job *job, int64_t part, const cconv_buffers *b)
 {
     const cconv_plan *plan = job->plan;
     const int64_t all = job->packing ? plan->packs : plan->tasks, first = part * all / job->parts, last = (part + 1) * all / job->parts;
     if (job->packing) return cconv_pack_weights(plan, first, last, &b->weights, &b->output);
-    return plan->gradient ? cconv_run_weight_gradient(plan, first, last, b) : cconv_run(plan, first, last, b);
+    return crew_run(plan, first, last, b);
 }
 
 /* One part, if there is one left and nothing went wrong. */

@@ -93,6 +93,8 @@ cdef cconv_status pack_weights(const cconv_plan *plan, int64_t first, int64_t la
 cdef cconv_status run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
 cdef cconv_status plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc) noexcept nogil
 cdef cconv_status run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
+cdef cconv_status plan_input_gradient(cconv_plan *plan, const cconv_desc *desc) noexcept nogil
+cdef cconv_status run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
 
 cdef inline int import_cconv() except -1:
     """Compare the header that this was compiled with to the module that is installed."""

@@ -20,11 +20,15 @@ from .loop import BORDERS      # numbered as in cconv.h
 
 
 cdef extern from "core/cconv.h":
+    enum: CCONV_WEIGHT_GRADIENT
+    enum: CCONV_INPUT_GRADIENT
     cconv_status cconv_plan_init(cconv_plan *, const cconv_desc *) noexcept nogil
     cconv_status cconv_pack_weights(const cconv_plan *, int64_t, int64_t, const cconv_buffer *, const cconv_buffer *) noexcept nogil
     cconv_status cconv_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
     cconv_status cconv_plan_weight_gradient(cconv_plan *, const cconv_desc *) noexcept nogil
     cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
+    cconv_status cconv_plan_input_gradient(cconv_plan *, const cconv_desc *) noexcept nogil
+    cconv_status cconv_run_input_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
     void cconv_desc_init(cconv_desc *, cconv_type) noexcept nogil
     cconv_status cconv_desc_dense(cconv_desc *) noexcept nogil
     int64_t cconv_output_length(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) noexcept nogil
@@ -41,6 +45,7 @@ cdef extern from "crew.h":
         bint packing
         int64_t parts, wanted, next, active, status
 
+    cconv_status crew_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
     int crew_own(crew_job *, const cconv_buffers *, int64_t) nogil
     void crew_wait(crew_job *) nogil
     void crew_hand_out(crew_job *) nogil
@@ -196,6 +201,10 @@ class NotFinite(ValueError):
     """Weights are not finite, and a border of zeros must not be multiplied by them: the loop skips it."""
 
 
+class CannotServe(Exception):
+    """There is no such plan: the other way must be taken."""
+
+
 def give_back(packed):
     """The buffer of packed weights that nobody uses any more: the next call may."""
     if not spare_packed and packed.nbytes <= PACKED_BYTES:
@@ -244,8 +253,10 @@ cdef class _Arrays:
         if self.work is None or self.work.nbytes < plan.plan.workspace_bytes:
             self.work = np.empty(plan.plan.workspace_bytes, np.uint8)
         self.memory.workspace = self.hold(self.work, PyBUF_STRIDED)
-        if plan.plan.gradient:
+        if plan.plan.gradient == CCONV_WEIGHT_GRADIENT:
             self.memory.weights, self.memory.output = self.memory.output, self.memory.weights
+        elif plan.plan.gradient == CCONV_INPUT_GRADIENT:
+            self.memory.input, self.memory.output = self.memory.output, self.memory.input
 
     cdef cconv_buffer hold(self, array, int flags) except *:
         PyObject_GetBuffer(array, &self.buffers[self.held], flags)
@@ -305,14 +316,15 @@ cdef class Plan:
     x (N, C, D, H, W), w (O, C/groups, KD, KH, KW), y (N, O, OD, OH, OW): arrays of which dtype, shape
     and strides are taken.  Raises ValueError with the core's words where it cannot serve.
 
-    gradient: y is the gradient that came, and w the weights' that will be `run`'s y.
+    gradient: y is the gradient that came; with "weight", w is the weights' that will be `run`'s y, and y its weights; with "input", x is the
+    input's that will be its y, and y its x.  CannotServe: no way of its own for the input's.
     """
     cdef cconv_plan plan
     cdef bytes isa_name
 
     def __init__(self, x, w, y, compute, stride, pads, dilation, int64_t groups, border, double value,
                  double divisor=1.0, double low=-np.inf, double high=np.inf, algorithm="auto", isa=None,
-                 int64_t interleave=1, weights="either", int64_t tile=0, bint exact=False, bint gradient=False):
+                 int64_t interleave=1, weights="either", int64_t tile=0, bint exact=False, gradient=None):
         cdef cconv_desc desc
         cdef cconv_status status
         cdef int i
@@ -339,7 +351,12 @@ cdef class Plan:
         self.isa_name = b"" if isa is None else isa.encode()
         desc.isa = NULL if isa is None else <const char *>self.isa_name
         desc.rank = 0 if gradient else rank_of(&desc, w)
-        status = cconv_plan_weight_gradient(&self.plan, &desc) if gradient else cconv_plan_init(&self.plan, &desc)
+        if gradient == "input":
+            status = cconv_plan_input_gradient(&self.plan, &desc)
+            if status == CCONV_ERROR_ALGORITHM:
+                raise CannotServe
+        else:
+            status = cconv_plan_weight_gradient(&self.plan, &desc) if gradient else cconv_plan_init(&self.plan, &desc)
         if status == CCONV_ERROR_ALGORITHM:
             raise ValueError(f"algorithm={algorithm!r} cannot serve: it wants {WANTED[algorithm]}; pass 'auto'")
         check(status)
@@ -380,10 +397,7 @@ cdef class Plan:
         cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
         cdef cconv_status status
         with nogil:
-            if self.plan.gradient:
-                status = cconv_run_weight_gradient(&self.plan, first, last, &arrays.memory)
-            else:
-                status = cconv_run(&self.plan, first, last, &arrays.memory)
+            status = crew_run(&self.plan, first, last, &arrays.memory)
         arrays.release()
         check(status)
 
@@ -395,6 +409,8 @@ cdef class Plan:
     def suits(self, w, double most):
         """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at
         the most."""
+        if self.plan.gradient:
+            return True
         return rank_of(&self.plan.desc, w) == self.plan.desc.rank and (most == INFINITY or largest_sum(&self.plan.desc, w) <= most)
 
     @property
@@ -595,6 +611,12 @@ cdef cconv_status plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc)
 
 cdef cconv_status run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
     return cconv_run_weight_gradient(plan, first, last, buffers)
+
+cdef cconv_status plan_input_gradient(cconv_plan *plan, const cconv_desc *desc) noexcept nogil:
+    return cconv_plan_input_gradient(plan, desc)
+
+cdef cconv_status run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
+    return cconv_run_input_gradient(plan, first, last, buffers)
 
 
 cdef bytes capsule_name = (__name__ + "._C_API").encode()       # lives as long as the capsule

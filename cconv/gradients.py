@@ -298,7 +298,7 @@ def _by_products(call: _Call, x: np.ndarray, g: np.ndarray, grad: np.ndarray) ->
     g = g if as_it_lies(g) and g.dtype == call.dtype else g.astype(call.dtype)
     plan = engine.Plan(
         lift(x), lift(grad), lift(g), call.dtype, (1,) * missing + geometry.stride, ((0, 0),) * missing + geometry.pads,
-        (1,) * missing + geometry.dilation, call.groups, geometry.mode, geometry.value, isa=forced_isa(), gradient=True,
+        (1,) * missing + geometry.dilation, call.groups, geometry.mode, geometry.value, isa=forced_isa(), gradient="weight",
     )
     if plan.overhead > _overhead_along_channels(call, grad, g):
         return False, None

@@ -15,16 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compute import ALGORITHMS, plan_of, run, run_plan, threads_for
+from .compute import ALGORITHMS, as_it_lies, forced_isa, lift, plan_of, run, run_plan, share, threads_for
 from .dtypes import as_array, check_out, default_dtype, empty, result_dtype, store
-from .engine import Plan
+from .engine import CannotServe, NotFinite, Plan
 from .geometry import LARGEST, addressable, integer, is_sequence, one_of, per_axis, resolve_padding, shown
-from .job import Geometry, Job
+from .job import Geometry, Job, spans
 from .layers import LAYOUTS, check_axes, check_bias, other_layout
 from .operation import check_activation, compute_dtype, most_of, recall, remember
 from .workers import resolve
 
 Index = tuple[slice, ...]
+
 
 def conv_transpose1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
@@ -212,11 +213,34 @@ def forward_weight(w: np.ndarray, groups: int) -> np.ndarray:
 
 def spread(job: Job) -> None:
     """Fill y of a job whose weights are (C, O/groups, taps...) and whose geometry is that of the convolution from y to x."""
+    plan = _plan_at_once(job)
+    try:
+        if plan is not None:
+            share(plan, job.x, job.w, None, job.y, job.threads)
+            return
+    except NotFinite:
+        pass
     w = forward_weight(job.w, job.groups)
     if not _all_reached(job):
         _fill(job.y, job)
     for geometry, taps, places in _parts(job):
         run(job._replace(w=w[taps], y=job.y[places], geometry=geometry))
+
+
+def _plan_at_once(job: Job) -> Plan | None:
+    """All phases by a kernel of their own, if the core has one."""
+    geometry, missing, arrays = job.geometry, 5 - job.w.ndim, (job.x, job.w, job.y)
+    plain = job.bias is None and job.limits is None and job.algorithm in ("auto", "direct", "fast")
+    if max(geometry.stride) == 1 or not plain or any(a.dtype != job.compute or not as_it_lies(a) for a in arrays):
+        return None
+    seen = spans(job.x.shape[2:], job.w.shape[2:], geometry.stride, geometry.dilation)
+    pads = tuple((before, span - n - before) for (before, _), span, n in zip(geometry.pads, seen, job.y.shape[2:], strict=True))
+    x, w, y = map(lift, arrays)
+    try:
+        return Plan(y, w, x, job.compute, (1,) * missing + geometry.stride, ((0, 0),) * missing + pads,
+                    (1,) * missing + geometry.dilation, job.groups, "zeros", 0.0, isa=forced_isa(), gradient="input")
+    except CannotServe:
+        return None
 
 
 def _axes(job: Job) -> list[list[_Phase]]:
@@ -243,34 +267,48 @@ def _parts(job: Job) -> Iterator[tuple[Geometry, Index, Index]]:
         yield geometry, (slice(None), slice(None), *(p.taps for p in phases)), (slice(None), slice(None), *places)
 
 
+class _Kept(NamedTuple):
+    """What a call needs whose like went before: a plan for all at once, or one for each part."""
+
+    at_once: Plan | None
+    parts: list[tuple[Plan, float, Index, Index]]
+    zeros: bool         # some results are, since no tap reaches them
+    groups: int
+    batched: bool
+    last: bool
+
+
 def keep(key: Any, job: Job, result: np.ndarray, batched: bool, last: bool) -> None:
     """The plans of a job that went well, for `recall`, if they are all that one with other values of the same arrays needs."""
-    w, steps, zeros = forward_weight(job.w, job.groups), [], not _all_reached(job)
-    if zeros and (job.bias is not None or job.limits is not None):
-        return
-    for geometry, taps, places in _parts(job):
-        part = job._replace(w=w[taps], y=job.y[places], geometry=geometry)
-        plan = plan_of(part)
-        if plan is None:
+    kept = _Kept(_plan_at_once(job), [], not _all_reached(job), job.groups, batched, last)
+    if kept.at_once is None:
+        w = forward_weight(job.w, job.groups)
+        if kept.zeros and (job.bias is not None or job.limits is not None):
             return
-        steps.append((plan, most_of(part), taps, places))
-    remember(key, partial(_again, steps, zeros, job.groups, batched, last, result.shape, result.dtype))
+        for geometry, taps, places in _parts(job):
+            part = job._replace(w=w[taps], y=job.y[places], geometry=geometry)
+            plan = plan_of(part)
+            if plan is None:
+                return
+            kept.parts.append((plan, most_of(part), taps, places))
+    remember(key, partial(_again, kept, result.shape, result.dtype))
 
 
-def _again(
-    steps: list[tuple[Plan, float, Index, Index]], zeros: bool, groups: int, batched: bool, last: bool, shape: tuple[int, ...],
-    kind: np.dtype, x: Any, w: Any, bias: Any, out: Any, workers: Any,
-) -> np.ndarray | None:
+def _again(kept: _Kept, shape: tuple[int, ...], kind: np.dtype, x: Any, w: Any, bias: Any, out: Any, workers: Any) -> np.ndarray | None:
     """As operation's."""
-    y = empty(shape, kind) if out is None else out
-    if zeros:
-        y[...] = 0
-    from_, to, w = planes(x, batched, last), planes(y, batched, last), forward_weight(w, groups)
-    for plan, most, taps, places in steps:
+    result = empty(shape, kind) if out is None else out
+    x, y = (planes(a, kept.batched, kept.last) for a in (x, result))
+    if kept.at_once is not None:
+        share(kept.at_once, x, w, None, y, threads_for(kept.at_once, workers))
+        return result
+    if kept.zeros:
+        result[...] = 0
+    w = forward_weight(w, kept.groups)
+    for plan, most, taps, places in kept.parts:
         if not plan.suits(w[taps], most):
             return None
-        run_plan(plan, from_, w[taps], bias, to[places], threads_for(plan, workers))
-    return y
+        run_plan(plan, x, w[taps], bias, y[places], threads_for(plan, workers))
+    return result
 
 
 def planes(array: np.ndarray, batched: bool, last: bool) -> np.ndarray:

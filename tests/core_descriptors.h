@@ -194,6 +194,9 @@ static void check_gradient_plan(cconv_desc *d)
     if (plan.workspace_bytes < 1 || (wide)plan.workspace_bytes > (wide)1 << 61 || plan.planes_at > plan.workspace_bytes || plan.sums_at > plan.workspace_bytes)
         fail("the gradient's memory");
     check_extents(d, &plan);
+    if (cconv_plan_input_gradient(&plan, d) != CCONV_OK) return;
+    if ((wide)plan.tasks > (wide)d->batch * d->groups * d->input[1] || plan.workspace_bytes < 1 || plan.workspace_bytes > 4096) fail("the plan of an input's gradient");
+    check_extents(d, &plan);
 }
 
 /* Returns whether a plan could be made. */

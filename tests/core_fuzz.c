@@ -150,7 +150,7 @@ static test drawn_case(void)
     case 2: return small_integers();
     case 3: return side_by_side();
     case 4: return odd_case((int)pick(0, 9));
-    case 5: return for_gradient((int)pick(0, 2));
+    case 5: return for_gradient((int)pick(0, 3));
     default: return random_case(WORK_LIMIT);
     }
 }

@@ -144,6 +144,29 @@ def test_nothing_comes_from_nothing():
     assert np.isnan(gradient[0, 0, 0, 0]) and np.isfinite(gradient).sum() == 8
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_kernel_per_channel_same_bits(stride):
+    """Read where it lies or copied, in any layout and by any number of workers, from one band of a few columns to several of many."""
+    rng = np.random.default_rng(SEED)
+    for dtype, batch, channels, sizes, padding in [("f", 3, 37, (14, 14), 1), ("d", 2, 5, (7, 9), 2), ("f", 1, 2, (90, 311), 1), ("f", 2, 1, (3, 9000), (0, 2))]:
+        x, w = rng.standard_normal((batch, channels, *sizes)).astype(dtype), rng.standard_normal((channels, 1, 3, 3)).astype(dtype)
+        options = dict(stride=stride, padding=padding, groups=channels)
+        g = rng.standard_normal(cconv.conv2d(x, w, **options).shape).astype(dtype)
+        to_x, to_w = cconv.conv_input(x.shape, w, g, workers=1, **options), cconv.conv_weight(x, w.shape, g, workers=1, **options)
+        double = [a.astype(float) for a in (x, w, g)]
+        np.testing.assert_allclose((double[2] * cconv.conv2d(*double[:2], **options)).sum((0, 2, 3)), (to_w * double[1]).sum((1, 2, 3)), 1e-3, 1e-2)
+        for workers in (2, 3):
+            np.testing.assert_array_equal(cconv.conv_input(x.shape, w, g, workers=workers, **options), to_x)
+            np.testing.assert_array_equal(cconv.conv_weight(x, w.shape, g, workers=workers, **options), to_w)
+        last = [np.moveaxis(a, 1, -1).copy() for a in (x, g)]
+        np.testing.assert_array_equal(cconv.conv_weight(last[0], w.shape, last[1], layout="channels_last", **options), to_w)
+        np.testing.assert_array_equal(np.moveaxis(cconv.conv_input(last[0].shape, w, last[1], layout="channels_last", **options), -1, 1), to_x)
+        wide, flipped = np.zeros((*g.shape[:3], 2 * g.shape[3]), dtype)[..., ::2], x[..., ::-1].copy()[..., ::-1]
+        wide[...] = g
+        np.testing.assert_array_equal(cconv.conv_weight(flipped, w.shape, wide, **options), to_w)
+        np.testing.assert_array_equal(cconv.conv_input(x.shape, w, wide, **options), to_x)
+
+
 @pytest.mark.parametrize("batch, kernel, stride, padding", [(1, 1, 1, 0), (2, 1, 2, 0), (1, 3, 1, 1), (3, 3, 1, 1), (2, 3, 2, 0)])
 def test_many_channels_same_bits(batch, kernel, stride, padding):
     """Whatever the layout and the number of workers: the sum's order is that of the positions."""

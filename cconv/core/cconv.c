@@ -8,6 +8,7 @@
 #include "dispatch.c"
 #include "fft.c"
 #include "gradient.c"
+#include "gradient_near.c"
 #include "gradient_outer.c"
 #include "integer.c"
 #include "isa_avx2.c"

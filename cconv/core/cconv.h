@@ -132,6 +132,8 @@ typedef struct cconv_desc {
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
 
+enum { CCONV_WEIGHT_GRADIENT = 1, CCONV_INPUT_GRADIENT };
+
 typedef struct cconv_plan {
     cconv_desc desc;
     cconv_algorithm algorithm;
@@ -144,7 +146,7 @@ typedef struct cconv_plan {
     /* how a task is laid out: see layout.c */
     int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
-    int gradient;               /* of cconv_plan_weight_gradient; so many channel_blocks, samples together */
+    int gradient;               /* 0, CCONV_WEIGHT_GRADIENT or CCONV_INPUT_GRADIENT; so many channel_blocks, samples together */
     int64_t channel_blocks, together;
     double overhead;            /* of its time, over that of its multiplications */
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
@@ -213,6 +215,12 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
  * others that should be. */
 cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc);
 cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
+
+/* The gradient with respect to the input, where a way of its own is faster than a convolution for each phase of the result: 3x3 kernels over one channel
+ * each, with a stride of 2; else CCONV_ERROR_ALGORITHM.  The descriptor is that of the convolution, but for the output, which is the gradient with
+ * respect to it and is read, and the input, which is the result.  CCONV_ERROR_WEIGHTS: weights are not finite. */
+cconv_status cconv_plan_input_gradient(cconv_plan *plan, const cconv_desc *desc);
+cconv_status cconv_run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 const char *cconv_strerror(cconv_status status);
 const char *cconv_isa_name(const cconv_plan *plan);

@@ -167,7 +167,7 @@ cconv_status cconv_desc_dense(cconv_desc *desc)
 
 int cconv_is_plan(const cconv_plan *plan, int gradient)
 {
-    return plan && plan->desc.size == sizeof plan->desc && plan->kernels && !plan->gradient == !gradient;
+    return plan && plan->desc.size == sizeof plan->desc && plan->kernels && plan->gradient == gradient;
 }
 
 CCONV_INLINE int has(const cconv_buffer *buffer, size_t bytes, size_t align)       /* align is a power of 2, and division slow */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The gradient with respect to the weights, where output channels are few (gradient_outer.c: where they are many): for each output channel o, input channel c and tap k the sum over samples and
+ * The gradient with respect to the weights, where output channels are few (gradient_outer.c: where they are many; gradient_near.c: 3x3 kernels
+ * per channel): for each output channel o, input channel c and tap k the sum over samples and
  * positions p of grad[o][p] * x[c][p * stride + k * dilation - before].
  *
  * The planes of x are those of `taps`; the gradient's rows lie as far apart, with zeros in between.  So a band of positions is
@@ -138,13 +139,31 @@ static cconv_status lay_out_along(cconv_plan *plan)
     return CCONV_OK;
 }
 
-/* Along the positions, or by outer products: whichever takes less. */
+/* Where they lie, if that can be; along the positions, or by outer products: whichever takes less. */
 cconv_status cconv_gradient_lay_out(cconv_plan *plan)
 {
     cconv_plan outer = *plan;
-    const cconv_status status = lay_out_along(plan);
+    cconv_status status;
+    if (cconv_near_gradient_serves(plan)) {
+        cconv_near_gradient_lay_out(plan);
+        return CCONV_OK;
+    }
+    status = lay_out_along(plan);
     if (cconv_outer_lay_out(&outer) == CCONV_OK && (status != CCONV_OK || outer.overhead < plan->overhead)) *plan = outer;
     return plan->form == ACROSS ? CCONV_OK : status;
+}
+
+void cconv_load_window(const cconv_plan *plan, cconv_type type, const char *from, const int64_t *stride, int64_t channels, int64_t rows, int64_t columns,
+                       int64_t pitch, int64_t plane, char *to)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), row = rows > 1 ? stride[3] : 0, step = columns > 1 ? stride[4] : 0;
+    const int side_by_side = type == plan->desc.compute && channels > 1 && stride[1] == size && step % size == 0;
+    int64_t i;
+    for (i = 0; i < rows && side_by_side; i++)
+        kernels->turn(from + i * row, (ptrdiff_t)(step / size), columns, channels, to + i * pitch * size, (ptrdiff_t)plane);
+    for (i = 0; i < channels && !side_by_side; i++)
+        kernels->load[type](from + i * stride[1], (ptrdiff_t)row, (ptrdiff_t)step, to + i * plane * size, (ptrdiff_t)pitch, rows, columns);
 }
 
 /* What a task works on. */
@@ -164,18 +183,10 @@ static void load_grads(const part *p, const cconv_task *task, const char *grad, 
 {
     const cconv_plan *plan = p->plan;
     const cconv_desc *d = &plan->desc;
-    const int64_t *stride = d->output_stride, rows = task->size[1], columns = task->size[2], plane = plan->sums_plane * p->size;
-    const int64_t row = rows > 1 ? stride[3] : 0, step = columns > 1 ? stride[4] : 0;
-    const char *from = grad + task->od * stride[2] + task->first[1] * stride[3] + task->first[2] * stride[4];
-    int64_t o, r;
-    if (rows < plan->band[1] || columns < plan->band[2]) memset(to, 0, (size_t)(p->outputs * plane));
-    if (d->output_type == d->compute && p->outputs > 1 && stride[1] == p->size && step % p->size == 0) {
-        for (r = 0; r < rows; r++)
-            p->kernels->turn(from + r * row, step / p->size, columns, p->outputs, to + r * plan->row_pitch * p->size, (ptrdiff_t)plan->sums_plane);
-        return;
-    }
-    for (o = 0; o < p->outputs; o++)
-        p->kernels->load[d->output_type](from + o * stride[1], row, step, to + o * plane, (ptrdiff_t)plan->row_pitch, rows, columns);
+    const int64_t *stride = d->output_stride, rows = task->size[1], columns = task->size[2];
+    if (rows < plan->band[1] || columns < plan->band[2]) memset(to, 0, (size_t)(p->outputs * plan->sums_plane * p->size));
+    cconv_load_window(plan, d->output_type, grad + task->od * stride[2] + task->first[1] * stride[3] + task->first[2] * stride[4], stride, p->outputs, rows,
+                      columns, plan->row_pitch, plan->sums_plane, to);
 }
 
 /* The sums of n taps from the t-th on for m outputs from the o-th on. */
@@ -357,13 +368,14 @@ static int run_task(const cconv_plan *plan, int64_t index, const char *input, co
 
 cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
 {
-    const cconv_status status = cconv_check_run(plan, first, last, buffers, 1);
+    const cconv_status status = cconv_check_run(plan, first, last, buffers, CCONV_WEIGHT_GRADIENT);
     char *work;
     int64_t index;
     if (status != CCONV_OK || first == last) return status;
     work = cconv_aligned(cconv_element(&buffers->workspace));
-    if (plan->form == ACROSS)
-        return cconv_outer_run(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->output), cconv_element(&buffers->weights), work);
+    if (plan->near || plan->form == ACROSS)
+        return (plan->near ? cconv_near_gradient_run : cconv_outer_run)(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->output),
+                                                                        cconv_element(&buffers->weights), work);
     if (!plan->read_in_place) cconv_tap_offsets(plan, (ptrdiff_t *)(void *)work);
     for (index = first; index < last; index++)
         if (!run_task(plan, index, cconv_element(&buffers->input), cconv_element(&buffers->output), cconv_element(&buffers->weights), work))

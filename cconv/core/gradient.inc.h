@@ -7,7 +7,6 @@
  * vectors shorter than a line pass over the positions once for each part of it.
  */
 
-#define LINE_VALUES (LINE / (int)sizeof(T))
 #define EACH_T(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9)
 
 CCONV_INLINE void NAME(over)(const int M, const int NT, const void *g_, ptrdiff_t g_pitch, ptrdiff_t g_step, const void *x_,

@@ -101,6 +101,14 @@ typedef struct cconv_near {
 
 typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
 
+/* The gradient of such a kernel's weights: a line of sums for each tap is added to, of the products of g and what the tap sees.  What lies from
+ * `next_g` on is fetched, too. */
+typedef void cconv_near_sums_kernel(const cconv_near *at, const void *g, const void *next_g, ptrdiff_t g_row, int64_t rows,
+                                    int64_t columns, void *sums);
+
+/* The gradient of its input, with a stride of 2: x is that of the output, `row` and `column` are those of the first result behind its border. */
+typedef void cconv_near_spread_kernel(const cconv_near *at, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
+
 /* Taps side by side, or below each other: where the first tap of the first output sees its channels, at which coordinate, and
  * how far that of the next tap and of the next output lie. */
 typedef struct cconv_deep_line {
@@ -211,6 +219,8 @@ typedef struct cconv_type_kernels {
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
     cconv_near_kernel *near;                                /* or NULL */
+    cconv_near_sums_kernel *near_sums[2];                   /* by strides - 1, or NULL */
+    cconv_near_spread_kernel *near_spread;                  /* or NULL */
     cconv_deep_kernel *deep;
     cconv_deep_pair_kernel *deep_pair[2];                   /* by strides - 1, or NULL */
     cconv_box_kernel *box;
@@ -408,8 +418,17 @@ CCONV_HIDDEN int cconv_deep_run(const cconv_plan *plan, int64_t index, const cha
 /* taps.c: where each tap of a block of channels begins in their planes. */
 CCONV_HIDDEN void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset);
 
-/* gradient.c: the rest of a plan. */
+/* gradient.c: the rest of a plan; so many channels of an array, in planes of the type of the sums. */
 CCONV_HIDDEN cconv_status cconv_gradient_lay_out(cconv_plan *plan);
+CCONV_HIDDEN void cconv_load_window(const cconv_plan *plan, cconv_type type, const char *from, const int64_t *stride, int64_t channels, int64_t rows,
+                                    int64_t columns, int64_t pitch, int64_t plane, char *to);
+
+/* gradient_near.c: whether it serves; the same. */
+CCONV_HIDDEN int cconv_near_gradient_serves(const cconv_plan *plan);
+CCONV_HIDDEN void cconv_near_gradient_lay_out(cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_near_input_lay_out(cconv_plan *plan);
+CCONV_HIDDEN cconv_status cconv_near_gradient_run(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *grad, char *weight,
+                                                  char *work);
 
 /* gradient_outer.c: the same; tasks of it, CCONV_ERROR_WEIGHTS where a result is not finite. */
 CCONV_HIDDEN cconv_status cconv_outer_lay_out(cconv_plan *plan);

@@ -83,6 +83,18 @@ CCONV_INLINE __m256 ISA(next_floats)(__m256 u, __m256 v)
     return _mm256_castsi256_ps(_mm256_alignr_epi8(middle, _mm256_castps_si256(u), 4));
 }
 
+CCONV_INLINE __m256 ISA(zip_floats)(__m256 u, __m256 v, int half)
+{
+    const __m256 low = _mm256_unpacklo_ps(u, v), high = _mm256_unpackhi_ps(u, v);
+    return half ? _mm256_permute2f128_ps(low, high, 0x31) : _mm256_permute2f128_ps(low, high, 0x20);
+}
+
+CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
+{
+    const __m256d low = _mm256_unpacklo_pd(u, v), high = _mm256_unpackhi_pd(u, v);
+    return half ? _mm256_permute2f128_pd(low, high, 0x31) : _mm256_permute2f128_pd(low, high, 0x20);
+}
+
 #ifdef __GNUC__
 #define KEEP(v) __asm__("" : "+x"(v))
 #endif
@@ -101,6 +113,7 @@ CCONV_INLINE __m256 ISA(next_floats)(__m256 u, __m256 v)
 #define TILE 6
 #define EVENS(u, v) ISA(even_floats)(u, v)
 #define ODDS(u, v) ISA(odd_floats)(u, v)
+#define ZIP(u, v, half) ISA(zip_floats)(u, v, half)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) ISA(next_floats)(u, v)
 #define LOAD_SOME(p, from, to) _mm256_maskload_ps(p, ISA(lanes)(from, to))
@@ -126,6 +139,7 @@ CCONV_INLINE __m256 ISA(next_floats)(__m256 u, __m256 v)
 #define TILE 6
 #define EVENS(u, v) _mm256_permute4x64_pd(_mm256_unpacklo_pd(u, v), 0xd8)
 #define ODDS(u, v) _mm256_permute4x64_pd(_mm256_unpackhi_pd(u, v), 0xd8)
+#define ZIP(u, v, half) ISA(zip_doubles)(u, v, half)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) _mm256_shuffle_pd(u, _mm256_permute2f128_pd(u, v, 0x21), 5)
 #define LOAD_SOME(p, from, to) _mm256_maskload_pd(p, ISA(lanes)(2 * (from), 2 * (to)))

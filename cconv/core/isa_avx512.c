@@ -43,6 +43,18 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
     return _mm512_permutex2var_pd(u, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), v);
 }
 
+CCONV_INLINE __m512 ISA(zip_floats)(__m512 u, __m512 v, int half)
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(u, half ? _mm512_add_epi32(low, _mm512_set1_epi32(8)) : low, v);
+}
+
+CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
+{
+    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+    return _mm512_permutex2var_pd(u, half ? _mm512_add_epi64(low, _mm512_set1_epi64(4)) : low, v);
+}
+
 #ifdef __GNUC__
 #define KEEP(v) __asm__("" : "+v"(v))
 #endif
@@ -61,6 +73,7 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
 #define TILE 14
 #define EVENS(u, v) ISA(even_floats)(u, v)
 #define ODDS(u, v) ISA(odd_floats)(u, v)
+#define ZIP(u, v, half) ISA(zip_floats)(u, v, half)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
 #define NEXT(u, v) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), 1))
 #define LOAD_SOME(p, from, to) _mm512_maskz_loadu_ps((__mmask16)((1u << (to)) - (1u << (from))), p)
@@ -86,6 +99,7 @@ CCONV_INLINE __m512d ISA(odd_doubles)(__m512d u, __m512d v)
 #define TILE 14
 #define EVENS(u, v) ISA(even_doubles)(u, v)
 #define ODDS(u, v) ISA(odd_doubles)(u, v)
+#define ZIP(u, v, half) ISA(zip_doubles)(u, v, half)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
 #define NEXT(u, v) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), 1))
 #define LOAD_SOME(p, from, to) _mm512_maskz_loadu_pd((__mmask8)((1u << (to)) - (1u << (from))), p)

@@ -61,6 +61,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define TILE 12
 #define EVENS(u, v) vuzp1q_f32(u, v)
 #define ODDS(u, v) vuzp2q_f32(u, v)
+#define ZIP(u, v, half) ((half) ? vzip2q_f32(u, v) : vzip1q_f32(u, v))
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) vextq_f32(u, v, 1)
 #define LOAD_PART(p, n) load_floats(p, n)
@@ -84,6 +85,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define TILE 12
 #define EVENS(u, v) vuzp1q_f64(u, v)
 #define ODDS(u, v) vuzp2q_f64(u, v)
+#define ZIP(u, v, half) ((half) ? vzip2q_f64(u, v) : vzip1q_f64(u, v))
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) vextq_f64(u, v, 1)
 #define LOAD_PART(p, n) vcombine_f64(vld1_f64(p), vdup_n_f64(0))    /* n is 1 */

@@ -5,14 +5,15 @@
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_SOME(p, from, to), which does values from <= i < to and
  * makes the others 0, NEXT(u, v), values 1 to LANES of both (these two or not), SHIFTED(p, u, v, n), which is
  * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
- * of both, TILE, the scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which
- * writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
+ * of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the scalars of the best register
+ * tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
  * its taps are added in the order in which they are given.
  */
 
+#define LINE_VALUES (LINE / (int)sizeof(T))
 #define EACH_M(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 #define EACH_STEP(DO) EACH_M(DO)
 
@@ -195,9 +196,9 @@ static const cconv_type_kernels NAME(kernels) = {
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
 #ifdef SMALL
-    NULL,
+    NULL, {NULL, NULL}, NULL,
 #else
-    NAME(near),
+    NAME(near), {NAME(near_sums_1), NAME(near_sums_2)}, NAME(near_spread),
 #endif
     NAME(deep),
 #ifdef SMALL
@@ -278,6 +279,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef SHIFTED
 #undef EVENS
 #undef ODDS
+#undef ZIP
 #undef LOAD_PART
 #undef STORE_PART
 #undef SIDE

@@ -12,6 +12,7 @@ CCONV_INLINE V NAME(load_some)(const T *p, int64_t from, int64_t to)
 {
     T values[LANES];
     int64_t i;
+    if (from == 0 && to == LANES) return LOAD(p);
     for (i = 0; i < LANES; i++) values[i] = i >= from && i < to ? p[i] : 0;
     return LOAD(values);
 }
@@ -104,7 +105,7 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
 #define THIRD(g, q) EVENS(NAME(see)(edge, p + 2 * g * LANES + 2, c + 2 * g * LANES + 2, width), \
                           NAME(see)(edge, p + 2 * g * LANES + LANES + 2, c + 2 * g * LANES + LANES + 2, width))
 #endif
-#define SEE_ROW(h) \
+#define SEE_ROW(NV, edge, h) \
         { \
             const T *p = ROW_AT(h); \
             V q0 = NAME(see)(edge, p, c, width), q1 = NAME(see)(edge, p + LANES, c + LANES, width); \
@@ -135,18 +136,18 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
         if (NV > 1) sum[1] = FMA(u[2][k], v[2][1], FMA(u[1][k], v[1][1], FMA(u[0][k], v[0][1], sum[1])));
     {
         V v[3][2];
-        SEE_ROW(at->row)
+        SEE_ROW(NV, edge, at->row)
         ADD_ROW(above, 0)
     }
     for (i = 0; i < rows; i++, y += y_row) {
         V v[3][2], b;
         m[0] = m[1] = ZERO();
-        SEE_ROW(at->row + 2 * i + 1)
+        SEE_ROW(NV, edge, at->row + 2 * i + 1)
         ADD_ROW(m, 1)
         a[0] = above[0];
         a[1] = above[1];
         above[0] = above[1] = ZERO();
-        SEE_ROW(at->row + 2 * i + 2)
+        SEE_ROW(NV, edge, at->row + 2 * i + 2)
         ADD_ROW(a, 2)
         ADD_ROW(above, 0)
         b = ADD(a[0], ADD(m[0], start));
@@ -154,11 +155,123 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
         if (last == LANES) STORE(y + (NV - 1) * LANES, b);
         else STORE_PART(y + (NV - 1) * LANES, last, b);
     }
-#undef SEE_ROW
-#undef THIRD
 #undef ADD_ROW
     return next;
 }
+
+/* The gradient of the weights: row i of what the taps see meets row i - k of the gradient, k being the tap's.  Whatever the vectors are, a lane of a line
+ * adds up those of its column, strip by strip. */
+static void NAME(near_sums_1)(const cconv_near *at, const void *g_, const void *next_g_, ptrdiff_t g_row, int64_t rows, int64_t columns, void *sums_)
+{
+    const T *zeros = (const T *)at->zeros, *next = (const T *)at->next, *next_g = (const T *)next_g_;
+    int64_t i, j;
+    for (j = 0; j < columns; j += LANES) {
+        const int64_t c = at->column + j, width = at->width, count = columns - j < LANES ? columns - j : LANES;
+        const int edge = c < 0 || width - c < 2 * LANES;
+        const T *g = (const T *)g_ + j;
+        T *sums = (T *)sums_ + j % LINE_VALUES;
+        V a[3][3], u[3];
+#define START(n, k) a[n][k] = ZERO();
+        EACH_TAP(START)
+        u[1] = u[2] = ZERO();
+        for (i = 0; i < rows + 2; i++, next += LANES, next_g += LANES) {
+            const T *p = ROW_AT(at->row + i);
+            V v[3];
+            v[0] = NAME(see)(edge, p, c, width);
+            if (edge) { v[1] = NAME(see)(1, p + 1, c + 1, width); v[2] = NAME(see)(1, p + 2, c + 2, width); }
+            else { v[1] = SHIFTED(p, v[0], LOAD(p + LANES), 1); v[2] = SHIFTED(p, v[0], LOAD(p + LANES), 2); }
+            PREFETCH_FAR(next);
+            PREFETCH_FAR(next_g);
+            u[0] = i < rows ? LOAD_SOME(g + i * g_row, 0, count) : ZERO();
+#define USE(n, k) a[n][k] = FMA(u[k], v[n], a[n][k]);
+            EACH_TAP(USE)
+#undef USE
+            u[2] = u[1];
+            u[1] = u[0];
+        }
+#define FINISH(n, k) STORE(sums + (3 * k + n) * LINE_VALUES, ADD(LOAD(sums + (3 * k + n) * LINE_VALUES), a[n][k]));
+        EACH_TAP(FINISH)
+    }
+}
+
+/* Every other position. */
+static void NAME(near_sums_2)(const cconv_near *at, const void *g_, const void *next_g_, ptrdiff_t g_row, int64_t rows, int64_t columns, void *sums_)
+{
+    const T *zeros = (const T *)at->zeros, *next = (const T *)at->next, *next_g = (const T *)next_g_;
+    int64_t i, j;
+    for (j = 0; j < columns; j += LANES) {
+        const int64_t c = at->column + 2 * j, width = at->width, count = columns - j < LANES ? columns - j : LANES;
+        const int edge = c < 0 || width - c < 3 * LANES;
+        const T *g = (const T *)g_ + j;
+        T *sums = (T *)sums_ + j % LINE_VALUES;
+        V a[3][3], u = ZERO(), above;
+        EACH_TAP(START)
+#undef START
+        for (i = 0; i <= 2 * rows; i++) {
+            V v[3][2];
+            SEE_ROW(1, edge, at->row + i)
+#define USE(k, u) a[0][k] = FMA(u, v[0][0], a[0][k]); a[1][k] = FMA(u, v[1][0], a[1][k]); a[2][k] = FMA(u, v[2][0], a[2][k]);
+            if (i & 1) {
+                USE(1, u)
+            } else {
+                above = u;
+                u = i < 2 * rows ? LOAD_SOME(g + i / 2 * g_row, 0, count) : ZERO();
+                PREFETCH_FAR(next_g);
+                next_g += LANES;
+                USE(0, u)
+                USE(2, above)
+            }
+#undef USE
+        }
+        EACH_TAP(FINISH)
+#undef FINISH
+    }
+}
+
+/* The gradient of the input under every other position.  Behind its border, row 2r sees rows r - 1 and r of the output's gradient, and row 2r + 1
+ * sees row r; so do columns, the first of which is even or `odd`. */
+static void NAME(near_spread)(const cconv_near *at, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
+{
+    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w, *next = (const T *)at->next;
+    const int64_t odd = at->column & 1, first = at->row & 1, width = at->width;
+    const V start = ZERO();
+    V u[3][3];
+    int64_t i, j;
+#define SPREAD(n, k) u[n][k] = SET1(w[k * 3 + n]);
+    EACH_TAP(SPREAD)
+#undef SPREAD
+    for (j = 0; j < columns; j += 2 * LANES) {
+        const int64_t c = (at->column + j - odd) / 2 - !odd, count = columns - j;
+        const int edge = c < 0 || width - c < 2 * LANES;
+        int64_t row = (at->row - first) / 2 - 1;
+        T *y = (T *)y_ + j;
+        V left = start, right = start;
+        for (i = -first - 2; i < rows; i += 2, row++, next += LANES) {
+            const T *p = ROW_AT(row);
+            const V l = NAME(see)(edge, p, c, width), r = edge ? NAME(see)(1, p + 1, c + 1, width) : SHIFTED(p, l, LOAD(p + LANES), 1);
+            PREFETCH_FAR(next);
+#define PUT(even, other) \
+            { \
+                const V e = ADD(start, even), o = ADD(start, other), low = odd ? ZIP(o, e, 0) : ZIP(e, o, 0), high = odd ? ZIP(o, e, 1) : ZIP(e, o, 1); \
+                if (count < LANES) STORE_PART(y, count, low); \
+                else STORE(y, low); \
+                if (count >= 2 * LANES) STORE(y + LANES, high); \
+                else if (count > LANES) STORE_PART(y + LANES, count - LANES, high); \
+                y += y_row; \
+            }
+            if (i >= 0)
+                PUT(FMA(u[0][0], r, FMA(u[2][0], l, FMA(u[0][2], right, FMA(u[2][2], left, start)))),
+                    FMA(u[1][0], odd ? l : r, FMA(u[1][2], odd ? left : right, start)))
+            if (i >= -1 && i + 1 < rows)
+                PUT(FMA(u[0][1], r, FMA(u[2][1], l, start)), FMA(u[1][1], odd ? l : r, start))
+#undef PUT
+            left = l;
+            right = r;
+        }
+    }
+}
+#undef SEE_ROW
+#undef THIRD
 #undef ROW_AT
 #undef EACH_TAP
 

@@ -89,9 +89,18 @@ cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc
     const cconv_status status = begin(plan, desc);
     if (status != CCONV_OK) return status;
     if (desc->weight_type != desc->compute) return CCONV_ERROR_TYPE;
-    plan->gradient = 1;
+    plan->gradient = CCONV_WEIGHT_GRADIENT;
     plan->algorithm = CCONV_TAPS;
     return within_memory(plan, cconv_gradient_lay_out(plan));
+}
+
+cconv_status cconv_plan_input_gradient(cconv_plan *plan, const cconv_desc *desc)
+{
+    const cconv_status status = begin(plan, desc);
+    if (status != CCONV_OK) return status;
+    plan->gradient = CCONV_INPUT_GRADIENT;
+    plan->algorithm = CCONV_ROWS;
+    return within_memory(plan, cconv_near_input_lay_out(plan));
 }
 
 cconv_desc cconv_part_desc(const cconv_plan *plan, const cconv_task *task)
