@@ -265,6 +265,7 @@ int main(int argc, char **argv)
         check(&t);
         t = i % 4 == 0 ? for_winograd() : i % 4 == 1 ? odd_case((int)(i / 4)) : i % 4 == 2 ? for_gradient((int)(i / 4)) : random_case(ALONE);
         check_gradient(&t);
+        t = for_gradient(3);
         check_input_gradient(&t);
     }
     printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, descriptors, seed, worst, worst_mixed);
