@@ -19,6 +19,8 @@ LAYERS = {
     "strided": (8, 16, (30, 31), 3, {"stride": 2, "padding": 1}),
     "pointwise": (64, 48, (10, 33), 1, {}),
     "depthwise": (12, 12, (40, 37), 3, {"padding": 1, "groups": 12}),
+    "depthwise, tall": (12, 12, (23, 28), 5, {"padding": 2, "groups": 12}),
+    "depthwise, tall and narrow": (6, 6, (9, 7), 7, {"padding": 3, "groups": 6}),
     "grouped": (12, 24, (20, 40), 3, {"padding": 1, "groups": 3}),
     "dilated": (6, 8, (30, 41), 3, {"dilation": (3, 2), "padding": 2}),
     "dilated, shared": (16, 24, (30, 41), 3, {"dilation": (3, 2), "padding": 2}),

@@ -60,6 +60,7 @@ enum {
     LINE = 64,              /* bytes of a cache */
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
+    KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
@@ -91,12 +92,14 @@ enum { BEYOND, PARTLY, WITHIN };
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
                                int64_t rows, int64_t n, int whole);
 
-/* A 3x3 kernel over a channel of height x width values at x, whose first tap sees `row` and `column` for the first output; beyond are
- * zeros, of which there are SLACK at `zeros`.  What lies from `next` on is fetched for the next call. */
+/* A kernel of kernel[0] x kernel[1] taps over a channel of height x width values at x, whose first tap sees `row` and `column` for the first
+ * output; beyond are zeros, of which there are SLACK at `zeros`.  3x3: what lies from `next` on is fetched for the next call. */
 typedef struct cconv_near {
     const void *x, *zeros, *w, *bias, *next;
     ptrdiff_t x_row;
-    int64_t height, width, row, column;
+    int64_t height, width, row, column, kernel[2];
+    void *kept;                 /* KEPT bytes for what the calls of a task have in common, */
+    int fresh;                  /* which the first writes */
 } cconv_near;
 
 typedef void cconv_near_kernel(const cconv_near *at, int64_t stride, void *y, ptrdiff_t y_row, int64_t rows, int64_t columns);
@@ -218,7 +221,8 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
-    cconv_near_kernel *near;                                /* or NULL */
+    cconv_near_kernel *near, *near_tall;                    /* or NULL; tall: 5 or 7 rows, a stride of 1 */
+    int64_t near_most;                                      /* columns of results for which near_tall is faster than a copy */
     cconv_near_sums_kernel *near_sums[2];                   /* by strides - 1, or NULL */
     cconv_near_spread_kernel *near_spread;                  /* or NULL */
     cconv_deep_kernel *deep;

@@ -116,7 +116,9 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define ZIP(u, v, half) ISA(zip_floats)(u, v, half)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) ISA(next_floats)(u, v)
-#define LOAD_SOME(p, from, to) _mm256_maskload_ps(p, ISA(lanes)(from, to))
+#define MASK __m256i
+#define MASK_OF(from, to) ISA(lanes)(from, to)
+#define LOAD_UNDER(p, mask) _mm256_maskload_ps(p, mask)
 #define LOAD_PART(p, n) ISA(load_floats)(p, n)
 #define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
 #define SIDE 4
@@ -142,7 +144,9 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define ZIP(u, v, half) ISA(zip_doubles)(u, v, half)
 #define SHIFTED(p, u, v, n) LOAD((p) + (n))
 #define NEXT(u, v) _mm256_shuffle_pd(u, _mm256_permute2f128_pd(u, v, 0x21), 5)
-#define LOAD_SOME(p, from, to) _mm256_maskload_pd(p, ISA(lanes)(2 * (from), 2 * (to)))
+#define MASK __m256i
+#define MASK_OF(from, to) ISA(lanes)(2 * (from), 2 * (to))
+#define LOAD_UNDER(p, mask) _mm256_maskload_pd(p, mask)
 #define LOAD_PART(p, n) ISA(load_doubles)(p, n)
 #define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
 #define SIDE 2

@@ -76,7 +76,10 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
 #define ZIP(u, v, half) ISA(zip_floats)(u, v, half)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), n))
 #define NEXT(u, v) _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(v), _mm512_castps_si512(u), 1))
-#define LOAD_SOME(p, from, to) _mm512_maskz_loadu_ps((__mmask16)((1u << (to)) - (1u << (from))), p)
+#define MASK __mmask16
+#define MASK_OF(from, to) (__mmask16)((1u << (to)) - (1u << (from)))
+#define LOAD_UNDER(p, mask) _mm512_maskz_loadu_ps(mask, p)
+#define HALF cconv_kernels__avx2.f32
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define SIDE 4
@@ -102,7 +105,9 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
 #define ZIP(u, v, half) ISA(zip_doubles)(u, v, half)
 #define SHIFTED(p, u, v, n) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), n))
 #define NEXT(u, v) _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(v), _mm512_castpd_si512(u), 1))
-#define LOAD_SOME(p, from, to) _mm512_maskz_loadu_pd((__mmask8)((1u << (to)) - (1u << (from))), p)
+#define MASK __mmask8
+#define MASK_OF(from, to) (__mmask8)((1u << (to)) - (1u << (from)))
+#define LOAD_UNDER(p, mask) _mm512_maskz_loadu_pd(mask, p)
 #define LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
 #define SIDE 2

@@ -2,11 +2,12 @@
  *
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
- * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_SOME(p, from, to), which does values from <= i < to and
- * makes the others 0, NEXT(u, v), values 1 to LANES of both (these two or not), SHIFTED(p, u, v, n), which is
- * LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and ODDS(u, v), every other value
- * of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the scalars of the best register
- * tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
+ * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_UNDER(p, mask), which loads values from <= i < to
+ * under a MASK that is MASK_OF(from, to) and makes the others 0, NEXT(u, v), values 1 to LANES of both, HALF, the kernels of vectors half as
+ * long (these or not), SHIFTED(p, u, v, n), which is LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and
+ * ODDS(u, v), every other value of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the
+ * scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE
+ * values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
@@ -196,9 +197,9 @@ static const cconv_type_kernels NAME(kernels) = {
     {DOWNS(1), DOWNS(2), DOWNS(3)},
     NAME(line),
 #ifdef SMALL
-    NULL, {NULL, NULL}, NULL,
+    NULL, NULL, 0, {NULL, NULL}, NULL,
 #else
-    NAME(near), {NAME(near_sums_1), NAME(near_sums_2)}, NAME(near_spread),
+    NAME(near), NEAR_TALL, NEAR_MOST, {NAME(near_sums_1), NAME(near_sums_2)}, NAME(near_spread),
 #endif
     NAME(deep),
 #ifdef SMALL
@@ -256,7 +257,13 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef DEFINE_TILES
 #undef TILES
 #undef NARROW_TILES
+#undef NEAR_TALL
+#undef NEAR_MOST
 #undef DEFINE_ROWS
+#undef SPREAD_TAP
+#undef SPREAD_COLUMN
+#undef USE_TAP
+#undef USE_ROW
 #undef STRIP
 #undef DEFINE_DOWN
 #undef DEFINE_DOWNS

@@ -282,7 +282,7 @@ static void load_region(const cconv_plan *plan, const cconv_task *task, const re
                      plane + (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
 }
 
-/* 3x3, where it lies: nothing is copied. */
+/* One channel, where it lies: nothing is copied. */
 static int run_near(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
                     char *output)
 {
@@ -291,7 +291,9 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
     const int64_t depth = task->od * d->stride[0] - d->before[0];
     const int outside = depth < 0 || depth >= d->input[0];
     const table t = table_at(plan, work, 0);
+    cconv_near_kernel *const run = d->kernel[1] > MAX_SHORT ? cconv_of_type(plan)->near_tall : cconv_of_type(plan)->near;
     cconv_task part = *task;
+    char kept[KEPT + LINE];
     cconv_near at;
     int64_t o;
     memset(work + plan->planes_at, 0, (size_t)(SLACK * size));
@@ -299,6 +301,10 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
     at.x_row = (ptrdiff_t)(d->input_stride[3] / size);
     at.height = outside ? 0 : d->input[1];
     at.width = d->input[2];
+    at.kept = cconv_aligned(kept);
+    at.fresh = 1;
+    at.kernel[0] = d->kernel[1];
+    at.kernel[1] = d->kernel[2];
     at.row = task->first[1] * d->stride[1] - d->before[1];
     at.column = task->first[2] * d->stride[2] - d->before[2];
     for (; part.group < task->group + task->group_count; part.group++) {
@@ -313,8 +319,9 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
             }
             at.bias = bias && d->divisor == 1 ? bias + out * size : (const char *)nothing;
             at.next = (const char *)at.x + (o + 1 == part.out_count ? d->input_stride[1] : 0) + most(at.row, 0) * d->input_stride[3];
-            cconv_of_type(plan)->near(&at, d->stride[1], output + cconv_output_at(plan, &part) + o * d->output_stride[1],
-                                      (ptrdiff_t)(d->output_stride[3] / size), task->size[1], task->size[2]);
+            run(&at, d->stride[1], output + cconv_output_at(plan, &part) + o * d->output_stride[1], (ptrdiff_t)(d->output_stride[3] / size),
+                task->size[1], task->size[2]);
+            at.fresh = 0;
         }
     }
     return 1;

@@ -5,31 +5,29 @@
 
 /* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
 
-CCONV_INLINE void NAME(column)(const int R, const int NV, const int C, V a[8][4], const T *p, ptrdiff_t x_step, const T *w)
-{
-    V u[MAX_CLASS];
-    u[0] = SET1(w[0]);
-    if (C > 1) u[1] = SET1(w[1]);
-    if (C > 2) u[2] = SET1(w[2]);
-    if (C > 3) u[3] = SET1(w[3]);
-    if (C > 4) u[4] = SET1(w[4]);
-    if (C > 5) u[5] = SET1(w[5]);
-    if (C > 6) u[6] = SET1(w[6]);
-#define USE(i, k) \
+/* The taps of a column; what those that meet row i of the input, vectors v0 and v1, add to the sums. */
+#define SPREAD_TAP(k) if (k < C) u[k] = SET1(w[k]);
+#define SPREAD_COLUMN SPREAD_TAP(0) SPREAD_TAP(1) SPREAD_TAP(2) SPREAD_TAP(3) SPREAD_TAP(4) SPREAD_TAP(5) SPREAD_TAP(6)
+#define USE_TAP(i, k) \
     if (k < C && i >= k && i - k < R) { \
         a[(i - k) & 7][0] = FMA(u[k], v0, a[(i - k) & 7][0]); \
         if (NV > 1) a[(i - k) & 7][1] = FMA(u[k], v1, a[(i - k) & 7][1]); \
     }
+#define USE_ROW(i) USE_TAP(i, 0) USE_TAP(i, 1) USE_TAP(i, 2) USE_TAP(i, 3) USE_TAP(i, 4) USE_TAP(i, 5) USE_TAP(i, 6)
+
+CCONV_INLINE void NAME(column)(const int R, const int NV, const int C, V a[8][4], const T *p, ptrdiff_t x_step, const T *w)
+{
+    V u[MAX_CLASS];
+    SPREAD_COLUMN
 #define STEP(i) \
     if (i < R + C - 1) { \
         V v0 = LOAD(p), v1 = v0; \
         if (NV > 1) v1 = LOAD(p + LANES); \
-        USE(i, 0) USE(i, 1) USE(i, 2) USE(i, 3) USE(i, 4) USE(i, 5) USE(i, 6) \
+        USE_ROW(i) \
         p += x_step; \
     }
     EACH_STEP(STEP)
 #undef STEP
-#undef USE
 }
 
 CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4], const T *x, ptrdiff_t x_step,
