@@ -207,43 +207,43 @@ static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_,
     }
 }
 
-/* a to c: as above.  The rows and columns of the transform are (1 0 0), twice (1 1 1) / 2 with both signs and (0 0 1), or with a
- * stride (1 0 0), (0 1 0), (1 0 1), (0 0 1). */
-CCONV_INLINE void NAME(filter_row_2)(const int strided, double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0,
+/* a to c: as above; f: two rows of the transform. */
+CCONV_INLINE void NAME(filter_row_2)(const double f[2][3], double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0,
                                      T *CCONV_RESTRICT u1, T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, int64_t n)
 {
+    const double f0 = f[0][0], f1 = f[0][1], f2 = f[0][2], g0 = f[1][0], g1 = f[1][1], g2 = f[1][2];
     int64_t o;
     for (o = 0; o < n; o++) {
         const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
         const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
         const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
         u0[o] = (T)a;
-        u1[o] = (T)(strided ? b : ((a + c) + b) * 0.5);
-        u2[o] = (T)(strided ? a + c : ((a + c) - b) * 0.5);
+        u1[o] = (T)((f0 * a + f2 * c) + f1 * b);
+        u2[o] = (T)((g0 * a + g2 * c) + g1 * b);
         u3[o] = (T)c;
     }
 }
 
-CCONV_INLINE void NAME(filter_all_2)(const int strided, const double rows[4][3], const T *w, int64_t channels, int64_t n, T *u, ptrdiff_t u_step)
+CCONV_ALONE void NAME(filter_by)(const double rows[4][3], const T *w, int64_t channels, int64_t n, T *u, ptrdiff_t u_step)
 {
     int64_t c;
     int i;
     for (i = 0; i < 4; i++, u += 4 * u_step)
         for (c = 0; c < channels; c++)
-            NAME(filter_row_2)(strided, rows[i][0], rows[i][1], rows[i][2], w + 9 * c * n, u + c * n, u + u_step + c * n, u + 2 * u_step + c * n,
+            NAME(filter_row_2)(rows + 1, rows[i][0], rows[i][1], rows[i][2], w + 9 * c * n, u + c * n, u + u_step + c * n, u + 2 * u_step + c * n,
                                u + 3 * u_step + c * n, n);
 }
 
 static void NAME(filter_2)(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step)
 {
     static const double rows[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-    NAME(filter_all_2)(0, rows, (const T *)w, channels, n, (T *)u, u_step);
+    NAME(filter_by)(rows, (const T *)w, channels, n, (T *)u, u_step);
 }
 
 static void NAME(filter_strided)(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step)
 {
     static const double rows[4][3] = {{1, 0, 0}, {0, 1, 0}, {1, 0, 1}, {0, 0, 1}};
-    NAME(filter_all_2)(1, rows, (const T *)w, channels, n, (T *)u, u_step);
+    NAME(filter_by)(rows, (const T *)w, channels, n, (T *)u, u_step);
 }
 
 /* With a stride of 2 an output sees the first and last tap in the even inputs, whose two outputs are three products (F(2, 2)), and the
