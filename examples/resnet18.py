@@ -79,7 +79,10 @@ def cconv_net(layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Callable[...,
         name: cconv.Conv(*layers[name], stride, size // 2, activation="relu" if relu else None)
         for name, _, _, _, size, stride, relu in convolutions()
     }
+    # A fully connected layer is a convolution of a single pixel.  (As a product of matrices it would wake the threads that NumPy's BLAS
+    # has of its own, which then wait on the cores for some milliseconds.)
     weight, bias = layers["fc"]
+    classes = cconv.Conv(weight[:, :, None, None], bias)
 
     def net(x: np.ndarray, workers: int | None = None) -> np.ndarray:
         x = largest_of_3x3(conv["conv1"](x, workers=workers))
@@ -88,7 +91,7 @@ def cconv_net(layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Callable[...,
             y = conv[f"{block}.conv2"](y, workers=workers)
             y += x if channels == outputs else conv[f"{block}.downsample.0"](x, workers=workers)
             x = np.maximum(y, 0, out=y)
-        return x.mean((2, 3)) @ weight.T + bias
+        return classes(x.mean((2, 3), keepdims=True), workers=workers)[:, :, 0, 0]
 
     return net
 
