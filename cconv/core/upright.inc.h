@@ -31,7 +31,7 @@ CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, pt
     for (l = 0; l < lines; l++) {
         const T *s = (const T *)s_ + l * s_line;
         T *y = (T *)y_ + l * y_line;
-        const int past = stream && WHOLE_LINES(1, y, y_row);
+        const int64_t past = stream && WHOLE_LINES(LINE_VALUES / LANES, y, y_row) ? n / LINE_VALUES * LINE_VALUES : 0;
         for (i = 0; i < n; i += LANES, s += LANES, y += LANES) {
             const int64_t last = n - i < LANES ? n - i : LANES;
             const V start = bias_of_line ? SET1(bias[l]) : LOAD(bias + i);
@@ -41,7 +41,7 @@ CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, pt
 #define ROW(k, value) \
             if (k < M && k < rows) { \
                 const V v = value; \
-                if (past && last == LANES) STREAM(y + k * y_row, v); \
+                if (i < past) STREAM(y + k * y_row, v); \
                 else if (last == LANES) STORE(y + k * y_row, v); \
                 else STORE_PART(y + k * y_row, last, v); \
             }
