@@ -73,7 +73,7 @@ cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
 WANTED = {
-    "winograd": "float arrays and a kernel of up to 5 rows (times the stride) without a dilation, or of 3x3 with a stride of 1 and no padding but a constant's",
+    "winograd": "float arrays and a kernel of 2 to 5 rows (times the stride) without a dilation, or of 3x3 with a stride of 1 and no padding but a constant's",
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row (of integers: one product), "
                  "without large terms that cancel",
     "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
