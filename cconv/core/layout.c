@@ -95,14 +95,18 @@ int cconv_taps_pay(const cconv_plan *plan)
     const double lines = (double)input[0] * (double)input[1], strips = (double)(plan->output[0] * parts(plan->output[2], 2 * lanes));
     const int64_t *k = plan->desc.kernel, *stride = plan->desc.stride;
     const int in_place = plan->channels == 1 && k[0] == 1 && k[1] == 3 && k[2] == 3 && stride[1] == stride[2] && stride[1] <= 2
-                         && plan->desc.dilation[1] == 1 && plan->desc.dilation[2] == 1 && cconv_zeros_outside(plan);         /* near.inc.h */
+                         && plan->desc.dilation[1] == 1 && plan->desc.dilation[2] == 1 && cconv_zeros_outside(plan);
     double rows, across;
     cconv_plan other = *plan;
     int form;
     cconv_lay_out_phases(&other);
-    rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
-           + (in_place ? 0 : (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes)));     /* loading, line by line */
-    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS));
+    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS)) + 200;
+    if (in_place) {         /* which only taps must copy: near.inc.h */
+        rows = vectors * (0.7 * taps * (double)up(plan->output[2], lanes) / width + 4) * (stride[1] == 2 ? 1.5 : 1) + outputs * strips * 40;
+        across += 10 * lines;
+    } else                  /* more loading, line by line */
+        rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
+               + (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes));
     return across < rows;
 }
 

@@ -126,6 +126,7 @@
 #define cconv_winograd_run CCONV_JOIN(CCONV_PREFIX, cconv_winograd_run)
 #define cconv_winograd_serves CCONV_JOIN(CCONV_PREFIX, cconv_winograd_serves)
 #define cconv_winograd_tables CCONV_JOIN(CCONV_PREFIX, cconv_winograd_tables)
+#define cconv_with_packing CCONV_JOIN(CCONV_PREFIX, cconv_with_packing)
 #define cconv_with_weights CCONV_JOIN(CCONV_PREFIX, cconv_with_weights)
 #define cconv_zeros_outside CCONV_JOIN(CCONV_PREFIX, cconv_zeros_outside)
 

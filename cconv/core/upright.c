@@ -72,7 +72,7 @@ static int64_t rows_of_tiles(const cconv_plan *plan, int64_t v_pitch)
 /* Measured, as the costs of tiles: what loading and transforming a vector of the input takes, and a term's weight of an output. */
 double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
 {
-    const double load = 24, pack = 200;
+    const double load = 24, pack = 143;
     const cconv_desc *d = &plan->desc;
     const int64_t planes = slices_of(plan) * least(d->kernel[1], d->stride[1]), width = least(plan->output[2], UPRIGHT_COLUMNS);
     const int64_t v_pitch = planes * least(d->kernel[2], d->stride[2]) * (width + d->kernel[2] + 16);
@@ -81,7 +81,7 @@ double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
     const double weights = (double)terms_of(plan) * (double)plan->outputs;
     const double bytes = 6 * weights * (double)cconv_type_size(d->compute) * ceil(rows / (double)rows_of_tiles(plan, v_pitch));
     return cconv_with_weights(0.9 * rows * ((along < across ? along : across) + loaded), bytes / 2)
-           + (d->weights == CCONV_WEIGHTS_EITHER ? weights * pack / (double)lanes : 0);
+           + cconv_with_packing(plan, pack, weights, 6 * weights + (double)plan->taps * (double)plan->outputs);
 }
 
 cconv_status cconv_upright_lay_out(cconv_plan *plan)

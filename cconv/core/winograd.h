@@ -75,6 +75,10 @@ CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_o
 /* What multiplications of vectors take whose weights, so many bytes, come from memory meanwhile. */
 CCONV_HIDDEN double cconv_with_weights(double multiplications, double bytes);
 
+/* What transforming the weights of one sample takes, if they are not before: `each` multiplications of a lane for so many, which become so many values;
+ * twice as much where these go to memory. */
+CCONV_HIDDEN double cconv_with_packing(const cconv_plan *plan, double each, double weights, double values);
+
 /* The convolution of one phase of the dilation, one sample and one group: of neighbouring taps. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);
 

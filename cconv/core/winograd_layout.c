@@ -103,13 +103,20 @@ double cconv_with_weights(double multiplications, double bytes)
     return (multiplications > bytes / 5.5 ? multiplications : bytes / 5.5) + bytes / 30;
 }
 
+double cconv_with_packing(const cconv_plan *plan, double each, double weights, double values)
+{
+    const double size = (double)cconv_type_size(plan->desc.compute), far = (values * size - (1 << 23)) / (1 << 24);
+    if (plan->desc.weights != CCONV_WEIGHTS_EITHER) return 0;
+    return each * weights * (size / 64) * (far < 0 ? 1 : far < 1 ? 1 + far : 2);
+}
+
 /* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
  * before.  What transforms take was measured: multiplications of a lane, of a tile's input, by vectors of tiles, or output, and of a kernel. */
 static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
-    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 ? 700 : 1050;
+    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 ? 550 : 850;
     const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
@@ -119,7 +126,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     const double tiles = phases * (double)of_phase, inputs = of_phase < ENOUGH_TILES ? phases * (double)up(of_phase, lanes) : tiles;
     return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
            + (inputs * slices + tiles * outputs) * transform / (double)lanes
-           + (d->weights == CCONV_WEIGHTS_EITHER ? slices * outputs * pack / (double)lanes : 0);
+           + cconv_with_packing(plan, pack, slices * outputs, slices * outputs * (double)(square(form->filters) + KERNEL));
 }
 
 /* The best of those that serve: how many outputs a tile has along an axis, or UPRIGHT; what it takes.  The same with every instruction
@@ -149,10 +156,11 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = (double)plan->taps * (double)plan->outputs;
     const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
+    const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 30 * weights / (double)lanes : 0;       /* those of taps */
     double cost;
     if (plan->desc.algorithm == CCONV_AUTO && plan->outputs < LEAST_CHANNELS) return 0;
     cheapest(plan, &cost);
-    return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute));
+    return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute)) + ordered;
 }
 
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
