@@ -18,7 +18,7 @@
 
 #include "core/cconv.h"
 
-/* Only grows: what is new stands at the end, and CCONV_ABI counts up. */
+/* Only grows: what is new stands at the end, and CCONV_ABI counts up (from the first release on). */
 typedef struct cconv_api {
     size_t size;            /* sizeof(cconv_api) of the build that is installed */
     int abi;

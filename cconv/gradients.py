@@ -135,7 +135,8 @@ def conv_weight(
     like = np.broadcast_to(np.zeros((), F32), shape)
     call = _Call(x, like, g, stride, padding, dilation, groups, padding_mode, padding_value, layout, dtype, (x, g), workers)
     result = _result(shape, call.dtype, out)
-    grad = np.zeros(shape, call.dtype) if out is not None and np.may_share_memory(result, x) | np.may_share_memory(result, g) else result
+    elsewhere = out is not None and (not as_it_lies(result) or np.may_share_memory(result, x) or np.may_share_memory(result, g))
+    grad = np.zeros(shape, call.dtype) if elsewhere else result
     with np.errstate(all="ignore"):
         plan = _gather(call, call.planes(x), call.planes(g), grad)
     if plan is not None and key is not None:

@@ -302,6 +302,7 @@ def _again(kept: _Kept, shape: tuple[int, ...], kind: np.dtype, x: Any, w: Any, 
         share(kept.at_once, x, w, None, y, threads_for(kept.at_once, workers))
         return result
     if kept.zeros:
+        resolve(workers)
         result[...] = 0
     w = forward_weight(w, kept.groups)
     for plan, most, taps, places in kept.parts:

@@ -187,3 +187,13 @@ def test_many_channels_same_bits(batch, kernel, stride, padding):
     ]
     for other in others:
         np.testing.assert_array_equal(other, want)
+
+
+def test_an_out_that_is_not_aligned():
+    rng = np.random.default_rng(9)
+    x, g = rng.standard_normal((1, 2, 9, 9)).astype(np.float32), rng.standard_normal((1, 3, 7, 7)).astype(np.float32)
+    room = np.zeros(3 * 2 * 9 * 4 + 1, np.uint8)
+    out = room[1:].view(np.float32).reshape(3, 2, 3, 3)
+    assert not out.flags.aligned
+    assert cconv.conv_weight(x, out.shape, g, out=out) is out
+    np.testing.assert_array_equal(out, cconv.conv_weight(x, out.shape, g))

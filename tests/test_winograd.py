@@ -180,3 +180,25 @@ def test_a_dilation_wider_than_the_picture_is_converted_too():
     x, w = rng.standard_normal((1, 16, 9, 11)).astype(np.float32), rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
     want = cconv.conv2d(x, w, padding=20, dilation=20, algorithm="winograd")
     np.testing.assert_array_equal(cconv.conv2d(x.astype(">f4"), w, padding=20, dilation=20, algorithm="winograd"), want)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "wrap"])
+@pytest.mark.parametrize("kernel, stride, size", [
+    ((3, 3), 1, (9, 11)), ((3, 3), 2, (14, 16)), ((5, 5), 1, (12, 17)), ((7, 7), 2, (20, 24)), ((7, 3), 3, (33, 40)), ((4, 2), 3, (21, 23)),
+])
+def test_what_no_result_sees_decides_nothing(kernel, stride, size, mode):
+    """A tile at the end sees more than its results do: rows that a stride leaves over, or more of a border."""
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal((2, 6, *size)).astype(np.float32)
+    w = rng.standard_normal((16, 6, *kernel)).astype(np.float32)
+    for padding in (0, 1, ((1, 0), (0, 1))):
+        options = {"stride": stride, "padding": padding, "padding_mode": mode, "algorithm": "winograd"}
+        want = cconv.conv2d(x, w, **options)
+        np.testing.assert_array_equal(cconv.conv2d(x.astype(">f4"), w, **options), want)      # converted by parts
+        np.testing.assert_array_equal(cconv.conv2d(x[1:], w, **options), want[1:])
+        pads = cconv.explain(x, w, **options).padding
+        over = [max(0, (n + sum(p) - k) % stride - p[1]) for n, p, k in zip(size, pads, kernel, strict=True)]
+        if mode == "zeros":
+            seen = x.copy()
+            seen[:, :, size[0] - over[0] :] = seen[:, :, :, size[1] - over[1] :] = 1e9
+            np.testing.assert_array_equal(cconv.conv2d(seen, w, **options), want)

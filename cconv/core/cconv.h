@@ -39,7 +39,7 @@
  * Errors   A function that returns a status returns CCONV_OK, which is 0, or what was wrong; cconv_strerror puts it into words.
  * Symbols  Compiled with -DCCONV_PREFIX=mylib_, or with that line below, every symbol has this in front, so that copies in one
  *          program do not meet; the code that includes this header stays as it is.
- * Versions CCONV_ABI changes when a struct or a function does.  Where another build may be at the other end, compare it with cconv_abi().
+ * Versions From the first release on CCONV_ABI changes when a struct or a function does.  Where another build may be at the other end, compare it with cconv_abi().
  */
 #ifndef CCONV_H
 #define CCONV_H
@@ -101,7 +101,7 @@ typedef enum cconv_algorithm {
     CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
     CCONV_FAST,             /* the fastest; pictures may go by fft, and by products that cancel */
     CCONV_ROWS, CCONV_TAPS,
-    CCONV_WINOGRAD,         /* 3x3, stride 1, floats; weights that are packed */
+    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2, or 2 to 5 rows (times the stride); floats; weights that are packed */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */
@@ -217,7 +217,7 @@ cconv_status cconv_plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc
 cconv_status cconv_run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 /* The gradient with respect to the input, where a way of its own is faster than a convolution for each phase of the result: 3x3 kernels over one channel
- * each, with a stride of 2; else CCONV_ERROR_ALGORITHM.  The descriptor is that of the convolution, but for the output, which is the gradient with
+ * each, with a stride of 2, no dilation and a border of zeros, all three arrays of the type of the sums; else CCONV_ERROR_ALGORITHM.  The descriptor is that of the convolution, but for the output, which is the gradient with
  * respect to it and is read, and the input, which is the result.  CCONV_ERROR_WEIGHTS: weights are not finite. */
 cconv_status cconv_plan_input_gradient(cconv_plan *plan, const cconv_desc *desc);
 cconv_status cconv_run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);

@@ -298,7 +298,7 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
     int64_t o;
     memset(work + plan->planes_at, 0, (size_t)(SLACK * size));
     at.zeros = work + plan->planes_at;
-    at.x_row = (ptrdiff_t)(d->input_stride[3] / size);
+    at.x_row = d->input[1] > 1 ? (ptrdiff_t)(d->input_stride[3] / size) : 0;
     at.height = outside ? 0 : d->input[1];
     at.width = d->input[2];
     at.kept = cconv_aligned(kept);

@@ -140,7 +140,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
 
     at = up((BLOCK_TAPS * 2 + terms_of(plan)) * (int64_t)sizeof(ptrdiff_t), 64);
     plan->planes_at = (size_t)at;
-    at += up((planes_at_once(plan) * plan->plane + 2 * SLACK) * size, 64);
+    at += up((planes_at_once(plan) * plan->plane + plan->row_pitch + 2 * SLACK) * size, 64);
     plan->v_at = (size_t)at;
     at += up((UPRIGHT * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
@@ -197,26 +197,36 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     return cconv_winograd_note(plan, same, count * plan->taps, packed + index);
 }
 
+/* Zeros behind the planes stand for rows that no result of a tile sees: of a phase of fewer taps than the longest the last of each tile, and
+ * what is beyond the picture's last results.  They must not decide the bits of others. */
+static void lift_plane(const cconv_plan *plan, const cconv_task *task, int64_t phase, char *plane, const char *zeros, char *v, double *spoilt)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), height = tile_height(d), row = plan->row_pitch * size;
+    const int fewer = phase + plan->reach[1] * d->stride[1] >= d->kernel[1];
+    int64_t t;
+    if (fewer) memset(plane + (task->size[1] + plan->reach[1] - 1) * row, 0, (size_t)row);
+    for (t = 0; t * height < task->size[1]; t++, plane += height * row, v += plan->v_pitch * size)
+        cconv_of_type(plan)->upright.lift(plane, (ptrdiff_t)plan->row_pitch, fewer ? zeros : plane + (UPRIGHT - 1) * row, v, (ptrdiff_t)plan->v_plane,
+                                          task->size[2] + plan->reach[2], t ? UPRIGHT - fewer - height : 0, cconv_beyond(plan), spoilt);
+}
+
 /* V; returns 0 where values are not finite or too large. */
 static int lift_input(const cconv_plan *plan, const cconv_task *task, const char *input, char *work)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), planes = planes_of(plan), together = planes_at_once(plan);
-    const int64_t height = tile_height(&plan->desc), slice = (plan->band[1] + plan->reach[1]) * plan->row_pitch;
-    char *loaded = work + plan->planes_at, *v = work + plan->v_at;
+    const int64_t slice = (plan->band[1] + plan->reach[1]) * plan->row_pitch;
+    char *loaded = work + plan->planes_at, *v = work + plan->v_at, *zeros = loaded + together * plan->plane * size;
     double spoilt[MAX_VECTOR] = {0};
-    cconv_task whole = *task;
-    int64_t c, p, t;
-    whole.size[1] = up(task->size[1], height);
-    memset(loaded, 0, (size_t)((together * plan->plane + 2 * SLACK) * size));       /* beyond the rows' ends too */
+    int64_t c, p;
+    memset(loaded, 0, (size_t)((together * plan->plane + plan->row_pitch + 2 * SLACK) * size));      /* beyond the rows' ends too */
     for (c = 0; c < plan->channels; c++) {
         if (c % together == 0)
-            cconv_load_planes(plan, &whole, input + c * plan->desc.input_stride[1], least(together, plan->channels - c), loaded, c == 0);
+            cconv_load_planes(plan, task, input + c * plan->desc.input_stride[1], least(together, plan->channels - c), loaded, c == 0);
         for (p = 0; p < planes; p++)
-            for (t = 0; t < whole.size[1] / height; t++)
-                kernels->upright.lift(loaded + (c % together * plan->plane + p * slice + t * height * plan->row_pitch) * size, (ptrdiff_t)plan->row_pitch,
-                                      v + (t * plan->v_pitch + (c * planes + p) * plan->row_pitch) * size, (ptrdiff_t)plan->v_plane,
-                                      task->size[2] + plan->reach[2], t ? UPRIGHT - height : 0, cconv_beyond(plan), spoilt);
+            lift_plane(plan, task, p / plan->phases[2] % plan->phases[1], loaded + (c % together * plan->plane + p * slice) * size, zeros,
+                       v + (c * planes + p) * plan->row_pitch * size, spoilt);
     }
     return kernels->within(spoilt, kernels->lanes, 1);
 }

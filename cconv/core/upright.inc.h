@@ -3,18 +3,20 @@
  * The kernels of upright.c besides its multiplications.  Part of kernels.inc.h, after winograd.inc.h.
  */
 
-/* The transform of six rows of n values, x_row values apart, to six of products, y_step apart.  `spoilt` is as for `deal`; rows before
- * `unseen` were looked at before. */
-static void NAME(lift)(const void *x_, ptrdiff_t x_row, void *y_, ptrdiff_t y_step, int64_t n, int64_t unseen, double scale, void *spoilt_)
+/* The transform of five rows of n values, x_row values apart, and a sixth to six of products, y_step apart.  `spoilt` is as for `deal`; rows
+ * before `unseen` were looked at before. */
+static void NAME(lift)(const void *x_, ptrdiff_t x_row, const void *sixth_, void *y_, ptrdiff_t y_step, int64_t n, int64_t unseen, double scale,
+                       void *spoilt_)
 {
-    const T *x = (const T *)x_;
+    const T *x = (const T *)x_, *sixth = (const T *)sixth_;
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
     const V factor = SET1((T)scale), nothing = ZERO();
     V sum = LOAD(spoilt);
     int64_t i, r;
-    for (i = 0; i < n; i += LANES, x += LANES, y += LANES) {
-        for (r = unseen; r < 6; r++) sum = FMA(FMA(LOAD(x + r * x_row), factor, nothing), nothing, sum);
-        NAME(forward_axis_4)(x, x + x_row, x + 2 * x_row, x + 3 * x_row, x + 4 * x_row, x + 5 * x_row, y, y_step);
+    for (i = 0; i < n; i += LANES, x += LANES, sixth += LANES, y += LANES) {
+        for (r = unseen; r < 5; r++) sum = FMA(FMA(LOAD(x + r * x_row), factor, nothing), nothing, sum);
+        sum = FMA(FMA(LOAD(sixth), factor, nothing), nothing, sum);
+        NAME(forward_axis_4)(x, x + x_row, x + 2 * x_row, x + 3 * x_row, x + 4 * x_row, sixth, y, y_step);
     }
     STORE(spoilt, sum);
 }

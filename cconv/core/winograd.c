@@ -8,7 +8,10 @@
  * axes; each of the 36 values of all channels is multiplied by its matrix of transformed weights, which the
  * register tile of `taps` does across the output channels; and the 36 sums are transformed back.
  *
- *     V[36][channel][tile]      U[36][tile of outputs][channel][output]      M[36][tile][output]
+ *     V[product][slice][tile]      U[filter][tile of outputs][slice][output]      M[sum][tile][output]
+ *
+ * Small maps go by F(2x2, 3x3), a stride of 2 by F(2, 2) of the even inputs: 25 products, 9 sums (winograd.inc.h).  A kernel of several
+ * slices is one of more channels.
  *
  * A dilation takes the picture apart into phases, each of which is a picture under a dense kernel.  Bands of
  * samples, depths and phases are the units of a task: small ones share the weights that it reads.
@@ -125,15 +128,14 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     return 1;
 }
 
-/* What its tiles see: the inputs of as many outputs of a 3x3 kernel without a stride. */
+/* What its results see, as outputs of a 3x3 kernel without a stride.  What else a tile has is 0: what no result sees must not decide their bits. */
 static cconv_task seen_by(const tile_band *b)
 {
-    const winograd_form *form = form_of(&b->plan);
     cconv_task seen = b->task;
     int a;
     for (a = 1; a < 3; a++) {
         seen.first[a] *= b->plan.desc.stride[a];
-        seen.size[a] = ((a == 1 ? b->rows : b->columns) - 1) * form->step + form->seen - 2;
+        seen.size[a] = (b->task.size[a] - 1) * b->plan.desc.stride[a] + 1;
     }
     return seen;
 }
@@ -145,11 +147,12 @@ static void fetch_slice(const tile_band *b, const cconv_task *seen, int64_t chan
     const int64_t first = seen->first[1] - d->before[1], top = most(0, first);
     const int64_t bottom = least(d->input[1], first + seen->size[1] + 2);
     const int64_t bytes = d->input[2] * (int64_t)cconv_type_size(d->input_type);
-    const char *row = b->input + channel * d->input_stride[1] + depth * d->input_stride[2] + top * d->input_stride[3];
+    const char *row;
     int64_t r, at;
-    if (channel >= b->plan.channels || depth < 0 || depth >= d->input[0] || seen->size[2] + 2 < d->input[2]
+    if (channel >= b->plan.channels || depth < 0 || depth >= d->input[0] || top >= bottom || seen->size[2] + 2 * d->stride[2] < d->input[2]
         || d->input_stride[4] != (int64_t)cconv_type_size(d->input_type))
         return;
+    row = b->input + channel * d->input_stride[1] + depth * d->input_stride[2] + top * d->input_stride[3];
     for (r = top; r < bottom; r++, row += d->input_stride[3])
         for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
 }
@@ -178,7 +181,7 @@ static int transform_input(const tile_band *b, char *work)
             if (i == 0)
                 cconv_load_planes(&dense, &seen, b->input + c * plan->desc.input_stride[1], least(together, plan->channels - c), plane, c == 0);
             fetch_slice(b, &seen, c + 1, depth);
-            for (r = 0; r < seen.size[1] + 2; r++)
+            for (r = 0; r < (b->rows - 1) * step + form->seen; r++)
                 kernels->deal(plane + (i * plan->plane + r * plan->row_pitch) * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
                               (ptrdiff_t)plan->dealt_plane, b->columns, cconv_beyond(plan), spoilt);
             kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half,
