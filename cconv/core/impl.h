@@ -381,6 +381,7 @@ CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_is_large(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
  * vector), where those of a tile begin among the weights of `taps` taps of all tiles, and taps first to

@@ -184,6 +184,14 @@ int cconv_output_holds_sums(const cconv_plan *plan)
            && d->output_stride[1] % size == 0 && d->output_stride[3] % size == 0 && d->output_stride[4] % size == 0;
 }
 
+/* Whether results are written past the caches. */
+int cconv_is_large(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    return times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2])))
+           >= STREAMED / (int64_t)cconv_type_size(d->compute);
+}
+
 /* Whether nothing but zeros lies outside the picture. */
 int cconv_zeros_outside(const cconv_plan *plan)
 {
@@ -251,8 +259,7 @@ static void in_place(cconv_plan *plan)
         plan->write_in_place = lies && d->output_stride[1] == size;
     else if (plan->form != ALONG_ROWS && plan->band[1] > 1)
         plan->write_in_place &= plan->sums_pitch == plan->band[2] && d->output_stride[3] == plan->sums_pitch * size;
-    plan->stream = plan->write_in_place && plan->kernels->drain
-                   && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
+    plan->stream = plan->write_in_place && plan->kernels->drain && cconv_is_large(plan);
 }
 
 /* What pack and run ask about the weights. */

@@ -44,6 +44,7 @@
 #define cconv_integer_tables CCONV_JOIN(CCONV_PREFIX, cconv_integer_tables)
 #define cconv_is_box CCONV_JOIN(CCONV_PREFIX, cconv_is_box)
 #define cconv_is_integer CCONV_JOIN(CCONV_PREFIX, cconv_is_integer)
+#define cconv_is_large CCONV_JOIN(CCONV_PREFIX, cconv_is_large)
 #define cconv_is_plan CCONV_JOIN(CCONV_PREFIX, cconv_is_plan)
 #define cconv_isa_list CCONV_JOIN(CCONV_PREFIX, cconv_isa_list)
 #define cconv_isa_name CCONV_JOIN(CCONV_PREFIX, cconv_isa_name)

@@ -127,8 +127,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     plan->packs = d->groups * plan->tiles;
     plan->header = up(plan->packs, 64);     /* a byte for each tile */
     cconv_note_weights(plan);
-    plan->stream = plan->write_in_place && !plan->turn_in_place && plan->kernels->drain
-                   && times(times(d->batch, d->out_channels), times(plan->output[0], times(plan->output[1], plan->output[2]))) >= STREAMED / size;
+    plan->stream = plan->write_in_place && !plan->turn_in_place && plan->kernels->drain && cconv_is_large(plan);
 
     plan->plane = planes_of(plan) * (plan->band[1] + plan->reach[1]) * plan->row_pitch;
     plan->v_plane = up(plan->band[1] / height * plan->v_pitch, 32) + 16;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Private to winograd_layout.c, which plans, and winograd.c, which runs and says what it is about.
+ * Private to winograd_layout.c, which plans, winograd.c, which runs and says what it is about, and upright.c, which shares what falls back.
  */
 #ifndef CCONV_WINOGRAD_H
 #define CCONV_WINOGRAD_H
