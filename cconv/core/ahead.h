@@ -12,13 +12,15 @@
 typedef struct ahead {
     const char *row;
     int64_t step, rows, bytes, at, lines;       /* at: in the row; lines: with each tile */
+    int far;                                    /* into the second cache: it is read more than once, and more than the first one holds */
 } ahead;
 
 CCONV_INLINE void fetch(ahead *a)
 {
     int64_t i;
     for (i = 0; i < a->lines && a->rows > 0; i++) {
-        PREFETCH(a->row + a->at);
+        if (a->far) PREFETCH_FAR(a->row + a->at);
+        else PREFETCH(a->row + a->at);
         a->at += LINE;
         if (a->at < a->bytes) continue;
         a->at = 0;
@@ -29,7 +31,7 @@ CCONV_INLINE void fetch(ahead *a)
 
 CCONV_INLINE ahead fetching(const char *row, int64_t step, int64_t rows, int64_t bytes, int64_t tiles)
 {
-    const ahead a = {row, step, rows, bytes, 0, (rows * ((bytes + LINE - 1) / LINE) + tiles - 1) / tiles};
+    const ahead a = {row, step, rows, bytes, 0, (rows * ((bytes + LINE - 1) / LINE) + tiles - 1) / tiles, 0};
     return a;
 }
 

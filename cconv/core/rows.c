@@ -271,15 +271,16 @@ static int run_straight(const cconv_plan *plan, const cconv_task *task, const ch
 }
 
 /* The planes of a region. */
-static void load_region(const cconv_plan *plan, const cconv_task *task, const region *part, const char *channel, char *plane, int fresh)
+static void load_region(const cconv_plan *plan, const cconv_task *task, const region *part, const char *channel, int64_t channels, char *planes,
+                        int fresh)
 {
     cconv_task of = *task;
     of.first[1] += part->row;
     of.size[1] = part->last_row - part->row;
     of.first[2] += part->column;
     of.size[2] = part->last_column - part->column;
-    cconv_load_plane(plan, &of, channel,
-                     plane + (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
+    cconv_load_planes(plan, &of, channel, channels,
+                      planes + (part->row * plan->row_pitch + part->column) * (int64_t)cconv_type_size(plan->desc.compute), fresh);
 }
 
 /* One channel, where it lies: nothing is copied. */
@@ -333,7 +334,7 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     char *planes = work + plan->planes_at, *ordered = work + plan->ordered_at;
-    int64_t c, o, i, first_group;
+    int64_t c, o, first_group;
     int k;
     cconv_task task;
     band at;
@@ -349,11 +350,9 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
             const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
             const table t = table_at(plan, work, held < plan->channel_block);
             const char *channel = input + task.n * d->input_stride[0] + (task.group * plan->channels + c) * d->input_stride[1];
-            for (i = 0; i < held; i++)
-                for (k = 0; k < at.count; k++)
-                    if (!at.regions[k].inside)
-                        load_region(plan, &task, &at.regions[k], channel + i * d->input_stride[1], planes + i * plan->plane * size,
-                                    task.group == first_group && c == 0);
+            for (k = 0; k < at.count; k++)
+                if (!at.regions[k].inside)
+                    load_region(plan, &task, &at.regions[k], channel, held, planes, task.group == first_group && c == 0);
             at.input = channel + at.first;
             for (o = 0; o < task.out_count; o++) {
                 const int64_t out = task.group * plan->outputs + task.out_first + o;

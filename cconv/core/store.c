@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * store: the sums of a band, divided, clipped, rounded and written to wherever the output lies.
+ * store: the sums of a band, divided, clipped, rounded and written to wherever the output lies; or turned, where they are its
+ * values and the channels of a pixel lie side by side.
  */
 #include "impl.h"
 
@@ -10,7 +11,13 @@ void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     cconv_store_kernel *store = cconv_of_type(plan)->store[d->output_type];
-    int64_t o;
+    int64_t o, r;
+    if (plan->channels_last) {
+        for (r = 0; r < task->size[1]; r++)
+            cconv_of_type(plan)->turn(sums + r * pitch * size, (ptrdiff_t)plane, task->out_count, task->size[2],
+                                      output + cconv_output_at(plan, task) + r * d->output_stride[3], (ptrdiff_t)(d->output_stride[4] / size));
+        return;
+    }
     for (o = 0; o < task->out_count; o++) {
         const int64_t channel = task->group * plan->outputs + task->out_first + o;
         char *to = output + cconv_output_at(plan, task) + o * d->output_stride[1];

@@ -201,13 +201,6 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
     const int64_t to_plane = plan->turn_in_place ? plan->desc.output_stride[1] / size : plane;
     const int64_t to_row = plan->turn_in_place ? plan->desc.output_stride[3] / size : columns;
     int64_t r;
-    if (plan->form != ACROSS && plan->channels_last) {
-        const int64_t step = plan->desc.output_stride[4] / size, row = plan->desc.output_stride[3];
-        for (r = 0; r < task->size[1]; r++)
-            kernels->turn(b->sums + r * plan->sums_pitch * size, (ptrdiff_t)plan->sums_plane, task->out_count, columns,
-                          output + cconv_output_at(plan, task) + r * row, (ptrdiff_t)step);
-        return;
-    }
     if (plan->form != ACROSS) {
         cconv_store_band(plan, task, b->sums, plan->sums_pitch, plan->sums_plane, bias, output);
         return;
@@ -218,34 +211,48 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
     if (!plan->turn_in_place) cconv_store_band(plan, task, turned, columns, plane, bias, output);
 }
 
-/* How many tiles a block of the task has, about. */
-static int64_t tiles_of(const cconv_plan *plan, const cconv_task *task)
+/* How many times a block of the task calls a kernel, about. */
+static int64_t calls_of(const cconv_plan *plan, const cconv_task *task)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t tile = plan->form == ACROSS ? kernels->tile : 2 * kernels->lanes;
-    return (task->tile_last - task->tile_first) * (plan->form == ALONG_PANEL || plan->form == ALONG_GAPS
-               ? task->size[1] * task->size[2] / tile + 1 : task->size[1] * ((task->size[2] + tile - 1) / tile));
+    const int64_t wide = kernels->taps[plan->tile][2] != NULL ? 4 * kernels->lanes : 2 * kernels->lanes;
+    const int64_t tiles = task->tile_last - task->tile_first, rows = task->size[1], columns = task->size[2];
+    if (plan->form == ACROSS) return tiles * rows * parts(columns, kernels->tile);
+    if (plan->form == ALONG_ROWS) return tiles * rows * parts(columns, wide);
+    return tiles * parts((rows - 1) * plan->sums_pitch + columns, wide);
 }
 
-/* The channels and the weights of the next block of channels; those in between lie in the same lines, mostly. */
-static void look_ahead_of(const cconv_plan *plan, const cconv_task *task, block *b, const char *input, const char *weights, int64_t next,
-                       int last)
+/* Channels from `next` on, as many as a block has, and their weights, of a task that will need them; those in between lie in the same
+ * lines, mostly. */
+static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_t next, const char *input, const char *weights, int64_t calls, block *b)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->input_type), tiles = tiles_of(plan, task);
+    const int64_t size = (int64_t)cconv_type_size(d->input_type), depth = task->od * d->stride[0] - d->before[0];
     const int64_t first = task->first[1] * d->stride[1] - d->before[1], row = first > 0 ? first : 0;
     const int64_t end = first + (task->size[1] - 1) * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1] + 1;
-    const int64_t below = end < d->input[1] ? end : d->input[1];
-    const int64_t held = plan->channels - next < plan->channel_block ? plan->channels - next : plan->channel_block;
-    b->input = b->ordered = fetching(NULL, 0, 0, 0, 1);
-    if (!last || held <= 0) return;
-    if (d->input[0] == 1 && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
+    const int64_t below = end < d->input[1] ? end : d->input[1], held = least(plan->channels - next, plan->channel_block);
+    if (d->kernel[0] == 1 && depth >= 0 && depth < d->input[0] && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * plan->channels + next) * d->input_stride[1]
-                                + row * d->input_stride[3], d->input_stride[1], held, (below - row) * d->input_stride[3], tiles);
+                                + depth * d->input_stride[2] + row * d->input_stride[3],
+                            d->input_stride[1], held, (below - row) * d->input_stride[3], calls);
+    b->input.far = plan->read_in_place;
     if (!plan->prepacked && plan->dense_weights && d->weight_stride[4] == (int64_t)cconv_type_size(d->weight_type))
         b->ordered = fetching(weights + (task->group * plan->outputs + task->out_first) * d->weight_stride[0]
                                   + next * d->weight_stride[1],
-                              d->weight_stride[0], task->out_count, held * d->weight_stride[1], tiles);
+                              d->weight_stride[0], task->out_count, held * d->weight_stride[1], calls);
+}
+
+/* What a block of taps fetches for the next block of channels, of this task or, if it has no more, of the one after it. */
+static void look_ahead(const cconv_plan *plan, const cconv_task *task, int64_t index, int64_t next, const char *input, const char *weights, block *b)
+{
+    const int64_t calls = calls_of(plan, task);
+    cconv_task after;
+    if (next < plan->channels) {
+        look_ahead_to(plan, task, next, input, weights, calls, b);
+    } else if (index + 1 < plan->tasks) {
+        cconv_task_at(plan, index + 1, &after);
+        if (after.out_first == task->out_first || plan->channels > plan->channel_block) look_ahead_to(plan, &after, 0, input, weights, calls, b);
+    }
 }
 
 int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
@@ -328,7 +335,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
                 b.x_at = t.spaced;
             }
-            look_ahead_of(plan, task, &b, input, weights, c + plan->channel_block, at + BLOCK_TAPS >= held * plan->kernel);
+            b.input = b.ordered = fetching(NULL, 0, 0, 0, 1);
+            if (at + BLOCK_TAPS >= held * plan->kernel) look_ahead(plan, task, index, c + plan->channel_block, input, weights, &b);
             if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);
         }
