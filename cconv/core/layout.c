@@ -225,16 +225,16 @@ static int scalars_lie(const cconv_plan *plan)
                                      : plan->kernel == 1 && stride[4] == size && d->stride[2] == 1 && stride[1] % 512 != 0);
 }
 
-/* Whether pixels stay as they are on their way to vectors across output channels: those of an input whose channels lie side
- * by side, if not much more than what the taps see lies between them. */
-static int keeps_pixels(const cconv_plan *plan)
+/* Whether the input becomes pixels on its way to vectors across output channels, their channels side by side: if not much more than
+ * what the taps see lies between them. */
+static int makes_pixels(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    int a, keeps = plan->form == ACROSS && d->kernel[0] == 1 && plan->channels > 1 && d->input_type == d->compute && d->input_stride[1] == size
-                   && d->input_stride[4] % size == 0 && d->interleave == 1;
-    for (a = 1; a < 3; a++) keeps &= !plan->apart[a] && d->stride[a] <= d->kernel[a];
-    return keeps;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
+    int a, makes = plan->form == ACROSS && plan->channels > 1 && d->input_type == d->compute && (stride[1] == size || stride[4] == size)
+                   && stride[1] % size == 0 && stride[4] % size == 0 && d->interleave == 1;
+    for (a = 1; a < 3; a++) makes &= !plan->apart[a] && d->stride[a] <= d->kernel[a];
+    return makes;
 }
 
 /* An output whose lines lie in memory as the sums do is written without a copy, and so can `rows` read
@@ -297,8 +297,8 @@ static cconv_status measure(cconv_plan *plan)
     }
     plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
-    if (keeps_pixels(plan)) {
-        plan->plane = times(band_sees(plan, 1), band_sees(plan, 2));
+    if (makes_pixels(plan)) {
+        plan->plane = times(d->kernel[0], times(band_sees(plan, 1), band_sees(plan, 2)));
         plan->pixel = times(plan->channels, plan->plane) <= PLANE_VALUES ? plan->channels : plan->channel_block;     /* all at once if few */
         plan->row_pitch = plan->pixel * band_sees(plan, 2);
     }

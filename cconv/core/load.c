@@ -192,41 +192,53 @@ void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const cha
     else for (i = 0; i < channels; i++) load_phases(plan, task, channel + i * d->input_stride[1], 1, planes + i * plan->plane * size, fresh);
 }
 
-/* `count` pixels, S4 bytes apart, from coordinate `first` of a row on. */
+/* `count` neighbours of a row as pixels: their channels lie side by side, or are turned to do so. */
+static void load_neighbours(const cconv_plan *plan, const char *from, int64_t count, int64_t channels, char *out)
+{
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), *stride = plan->desc.input_stride, pixel = plan->pixel * size;
+    if (stride[1] != size)
+        cconv_of_type(plan)->turn(from, (ptrdiff_t)(stride[1] / size), channels, count, out, (ptrdiff_t)plan->pixel);
+    else if (channels == plan->pixel && stride[4] == pixel)
+        loader(plan)(from, 0, (ptrdiff_t)size, out, 0, 1, count * channels);
+    else
+        loader(plan)(from, step_of(stride[4], 1, count), (ptrdiff_t)size, out, (ptrdiff_t)plan->pixel, count, channels);
+}
+
+/* `count` pixels from coordinate `first` of a row on. */
 static void load_row_of_pixels(const cconv_plan *plan, const char *row, int64_t first, int64_t count, int64_t channels, char *out)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), pixel = plan->pixel * size;
+    const int64_t pixel = plan->pixel * (int64_t)cconv_type_size(plan->plane_type);
     const int64_t left = below(0, first, 1, count), right = below(d->input[2], first, 1, count);
-    const int joined = channels == plan->pixel && d->input_stride[4] == pixel;
     int64_t j;
-    if (right > left)
-        loader(plan)(row + (first + left) * d->input_stride[4], joined ? 0 : step_of(d->input_stride[4], 1, right - left), (ptrdiff_t)size,
-                     out + left * pixel, (ptrdiff_t)plan->pixel, joined ? 1 : right - left, joined ? (right - left) * channels : channels);
+    if (right > left) load_neighbours(plan, row + (first + left) * d->input_stride[4], right - left, channels, out + left * pixel);
     for (j = 0; j < count; j++) {
         int64_t w;
         if (j == left) j = right;
         if (j >= count) break;
         w = source(first + j, d->input[2], d->border);
         if (w < 0) fill(plan, out + j * pixel, 1, channels);
-        else memcpy(out + j * pixel, row + w * d->input_stride[4], (size_t)(channels * size));
+        else load_neighbours(plan, row + w * d->input_stride[4], 1, channels, out + j * pixel);
     }
 }
 
 void cconv_load_pixels(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *pixels)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(plan->plane_type);
-    const int64_t depth = source(task->od * d->stride[0] - d->before[0], d->input[0], d->border);
-    int64_t first[3], count[3], r;
+    const int64_t row_bytes = plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type), slice_rows = plan->plane * plan->pixel / plan->row_pitch / d->kernel[0];
+    int64_t first[3], count[3], kd, r;
     int a;
     for (a = 1; a < 3; a++) {
         first[a] = task->first[a] * d->stride[a] - d->before[a];
         count[a] = (task->size[a] - 1) * d->stride[a] + (d->kernel[a] - 1) * d->dilation[a] + 1;
     }
-    for (r = 0; r < count[1]; r++, pixels += plan->row_pitch * size) {
-        const int64_t h = depth < 0 ? -1 : source(first[1] + r, d->input[1], d->border);
-        if (h < 0) fill(plan, pixels, 1, count[2] * plan->pixel);
-        else load_row_of_pixels(plan, channel + depth * d->input_stride[2] + h * d->input_stride[3], first[2], count[2], channels, pixels);
+    for (kd = 0; kd < d->kernel[0]; kd++, pixels += slice_rows * row_bytes) {
+        const int64_t depth = source(task->od * d->stride[0] + kd * d->dilation[0] - d->before[0], d->input[0], d->border);
+        for (r = 0; r < count[1]; r++) {
+            const int64_t h = depth < 0 ? -1 : source(first[1] + r, d->input[1], d->border);
+            char *out = pixels + r * row_bytes;
+            if (h < 0) fill(plan, out, 1, count[2] * plan->pixel);
+            else load_row_of_pixels(plan, channel + depth * d->input_stride[2] + h * d->input_stride[3], first[2], count[2], channels, out);
+        }
     }
 }

@@ -50,6 +50,7 @@ static void steps_of(const cconv_plan *plan, int64_t step[4])
     for (a = 0; a < 4; a++) step[a] = plan->desc.input_stride[1 + a] / size;
     if (plan->read_in_place) return;
     step[0] = 1;
+    step[1] = plan->pixel * plan->plane / plan->desc.kernel[0];
     step[2] = plan->row_pitch;
     step[3] = plan->pixel;
 }
@@ -59,12 +60,13 @@ static void offsets_by_steps(const cconv_plan *plan, ptrdiff_t *offset)
 {
     const cconv_desc *d = &plan->desc;
     int64_t step[4], c, kd, kh, kw;
+    const int64_t slices = plan->read_in_place ? d->dilation[0] : 1;
     steps_of(plan, step);
     for (c = 0; c < plan->channel_block; c++)
         for (kd = 0; kd < d->kernel[0]; kd++)
             for (kh = 0; kh < d->kernel[1]; kh++)
                 for (kw = 0; kw < d->kernel[2]; kw++)
-                    *offset++ = (ptrdiff_t)(c * step[0] + kd * d->dilation[0] * step[1] + kh * d->dilation[1] * step[2]
+                    *offset++ = (ptrdiff_t)(c * step[0] + kd * slices * step[1] + kh * d->dilation[1] * step[2]
                                             + kw * d->dilation[2] * step[3]);
 }
 
