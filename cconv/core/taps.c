@@ -127,6 +127,14 @@ static taps_tile tile_at(const block *b, int64_t index)
     return t;
 }
 
+/* Fetches what `rows` rows of the output will be written to. */
+static void open_lines(const char *row, int64_t rows, int64_t step, int64_t bytes)
+{
+    int64_t at;
+    for (; rows > 0; rows--, row += step)
+        for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
+}
+
 /* Rows of positions, up to four vectors of them at a time.  Tile by tile: its weights stay in L1, and few lines of the output are
  * open at a time. */
 static void run_along(block *b)
@@ -142,6 +150,7 @@ static void run_along(block *b)
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
+        const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += count) {
                 const int here = j < b->whole;
@@ -151,6 +160,7 @@ static void run_along(block *b)
                 const char *x = here ? b->here + j * size : b->x + (r * b->x_row + j) * size;
                 char *sums = t.sums + (r * plan->sums_pitch + j) * size;
                 count = least(left, full);
+                if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
                 kernel[width](x, here ? b->here_at : b->x_at, t.weights, t.w_at, 1, b->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
