@@ -99,6 +99,7 @@ int cconv_taps_pay(const cconv_plan *plan)
     double rows, across;
     cconv_plan other = *plan;
     int form;
+    if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
     cconv_lay_out_phases(&other);
     across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS)) + 200;
     if (in_place) {         /* which only taps must copy: near.inc.h */
