@@ -67,7 +67,7 @@ cdef extern from "core/cconv.h":
         int apart[3]
         int64_t cycle[3]
         int upright
-        int64_t edge, wide, channel_block, tiles, tile, larger_tiles
+        int64_t edge, wide, channel_block, tiles, tile, larger_tiles, columns
         double overhead
 
     ctypedef struct cconv_buffer:

@@ -73,7 +73,7 @@ cdef dict WEIGHTS = {"plain": 0, "packed": 1, "either": 2}
 cdef dict CHOICES = {name: i for i, name in enumerate(ALGORITHMS)}
 
 WANTED = {
-    "winograd": "float arrays and a kernel of 2 to 5 rows (times the stride) without a dilation, or of 3x3 with a stride of 1 and no padding but a constant's",
+    "winograd": "float arrays and a kernel of 2 to 16 rows, or of one row and 2 to 16 columns (times the stride), without a dilation, or of 3x3 with a stride of 1 and no padding but a constant's",
     "separable": "one kernel for one channel that is a sum of at most 4 products of a column and a row (of integers: one product), "
                  "without large terms that cancel",
     "box": "one kernel of at least 2x2 for one channel, all values of which are the same, stride 1 and no dilation",
@@ -459,8 +459,10 @@ cdef class Plan:
     def shared(self):
         """Of winograd's algorithm: the results of a tile along H and W, and the multiplications for them of each pair of channels."""
         cdef cconv_desc *d = &self.plan.desc
+        if self.plan.upright and d.kernel[1] > 1:
+            return self.plan.wide, 1, self.plan.columns
         if self.plan.upright:
-            return 7 - (d.kernel[1] + d.stride[1] - 1) // d.stride[1], 1, 6 * min(d.kernel[1], d.stride[1]) * d.kernel[2]
+            return 1, self.plan.wide, self.plan.columns
         return self.plan.edge, self.plan.edge, 25 if d.stride[2] == 2 else (self.plan.edge + 2) ** 2
 
     @property
@@ -475,7 +477,7 @@ cdef class Plan:
         if self.plan.algorithm == CHOICES["fft"]:
             return self.plan.band[1], self.plan.band[2]
         if self.plan.upright:
-            return self.shared[0], 1
+            return self.shared[:2]
         if self.plan.algorithm == CHOICES["winograd"]:
             return self.plan.edge * d.dilation[1], self.plan.edge * d.dilation[2]
         return None

@@ -131,7 +131,7 @@ def describe(shape: tuple[int, ...], job: Job, weights: str = "either") -> Plan:
     why = {
         "taps": f"{outputs} output channels share each value that is loaded",
         "rows": "few output channels: output rows share each value that is loaded",
-        "winograd": _sharing(*plan.shared, math.prod(job.w.shape[-2:])),
+        "winograd": _sharing(*plan.shared, math.prod(job.w.shape[2:][-2:])),
         "box": f"all of the kernel is the same: sums of 2, 4, 8 ... neighbours instead of {taps} taps",
         "integer": "small whole numbers: the sums fit into 16 bits",
         "fft": f"transforms of {plan.tile} x {plan.wide} values instead of {taps} taps" if plan.wide

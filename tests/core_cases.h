@@ -3,7 +3,7 @@
  * For core_test.c and core_fuzz.c: descriptors of all kinds, drawn at random, and which algorithms must serve them.
  */
 
-/* Whether winograd must serve: by tiles; or along the height, for what is not too large. */
+/* Whether winograd must serve: by tiles; or along one axis, for what is not too large. */
 static int fit_for_tiles(const cconv_desc *d)
 {
     const int whole = d->before[1] <= 0 && d->before[2] <= 0 && d->after[1] <= 0 && d->after[2] <= 0;
@@ -14,10 +14,11 @@ static int fit_for_tiles(const cconv_desc *d)
 
 static int fit_for_upright(const cconv_desc *d)
 {
-    const int64_t s = d->stride[1], taps = (d->kernel[1] + s - 1) / s;
-    return taps >= 2 && taps <= 5 && d->kernel[1] * d->kernel[2] <= 128 && d->dilation[1] == 1 && d->dilation[2] == 1
-           && (d->tile == 0 || d->tile == 6) && d->in_channels / d->groups * d->kernel[0] * (s < d->kernel[1] ? s : d->kernel[1]) * (d->input[2] + d->before[2] + d->after[2] + 32)
-              * (d->stride[2] < d->kernel[2] ? d->stride[2] : d->kernel[2]) < 80000;
+    const int a = d->kernel[1] == 1 ? 2 : 1;
+    const int64_t s = d->stride[a], taps = (d->kernel[a] + s - 1) / s, across = a == 1 ? (d->stride[2] < d->kernel[2] ? d->stride[2] : d->kernel[2]) : 1;
+    return taps >= 2 && taps <= 16 && d->kernel[1] * d->kernel[2] <= 128 && d->dilation[a] == 1 && (a == 2 || d->kernel[2] == 1 || d->dilation[2] == 1)
+           && (d->tile == 0 || d->tile == 6) && d->in_channels / d->groups * d->kernel[0] * (s < d->kernel[a] ? s : d->kernel[a]) * (taps > 5 ? (taps + 2) / 3 : 1)
+              * (d->input[2] + d->before[2] + d->after[2] + 32) * across < 80000;
 }
 
 static int fit_for_winograd(const cconv_desc *d)
@@ -172,8 +173,10 @@ static test few_rows(void)
 {
     test t = plain();
     const int64_t stride = chance(2) ? 1 : pick(2, 4), most = chance(2) ? 40 : 9;
+    const int a = chance(3) ? 2 : 1;            /* or one row of few columns */
     channels(&t, pick(1, chance(4) ? 70 : 9), pick(1, most));
-    window(&t, 1, pick(2, 5) * stride - pick(0, stride - 1), stride, 1, 3), window(&t, 2, pick(1, 6), chance(2) ? 1 : pick(2, 4), 1, 3);
+    window(&t, a, pick(2, chance(2) ? 5 : 16) * stride - pick(0, stride - 1), stride, 1, 3);
+    window(&t, 3 - a, a == 1 ? pick(1, 6) : 1, chance(2) ? 1 : pick(2, 4), a == 1 ? 1 : pick(1, 3), 3);
     if (chance(4)) window(&t, 0, pick(1, 3), pick(1, 2), pick(1, 2), 2), give(&t, 0, pick(1, 3));
     if (t.d.input_type < CCONV_F16) t.d.input_type = t.d.compute;
     if (t.d.weight_type < CCONV_F16) t.d.weight_type = t.d.compute;

@@ -6,7 +6,7 @@ from test_promise import DATA
 
 import cconv
 
-# input channels, output channels, kernel, size, options; all but those of 3x3 go along the height alone
+# input channels, output channels, kernel, size, options; all but those of 3x3 go along one axis alone
 LAYERS = {
     "dense": (16, 19, (3, 3), (9, 14), {"padding": 1}),
     "one row": (18, 16, (3, 3), (3, 30), {}),
@@ -18,6 +18,11 @@ LAYERS = {
     "two rows": (4, 18, (2, 3), (12, 9), {"padding": 1}),
     "four rows": (4, 17, (4, 1), (19, 33), {"padding": (2, 0)}),
     "five rows": (9, 16, (5, 5), (9, 14), {"padding": 2, "groups": 1, "padding_mode": "symmetric"}),
+    "seven rows": (12, 17, (7, 3), (21, 15), {"padding": (3, 1)}),
+    "eleven rows": (5, 33, (11, 2), (24, 19), {"padding": (2, 0), "padding_mode": "reflect"}),
+    "a row of three": (20, 18, (1, 3), (4, 70), {"padding": (0, 1), "groups": 2}),
+    "a row of eight": (7, 40, (1, 8), (3, 41), {"padding": (0, 3), "padding_mode": "edge"}),
+    "a row of nine, strided": (30, 16, (1, 9), (5, 90), {"padding": (0, 4), "stride": 2}),
     "first": (3, 32, (7, 7), (20, 22), {"padding": 3, "stride": 2}),
     "wide stride": (6, 34, (11, 3), (25, 40), {"padding": 1, "stride": 4, "groups": 2}),
 }
@@ -26,8 +31,12 @@ LAYERS = {
 def tile_of(kernel, stride):
     """Results of a tile along both axes, and the padded inputs that it sees."""
     if kernel != (3, 3):
-        height = 7 - -(-kernel[0] // stride)
-        return (height, 1), (6 * stride, kernel[1])
+        along = int(kernel[0] == 1)
+        taps = -(-kernel[along] // stride)
+        block = taps if taps < 6 - along else 4 if 4 * -(-taps // 4) < 3 * -(-taps // 3) else 3
+        tile, seen = [1, 1], list(kernel)
+        tile[along], seen[along] = 7 - block, (6 + (-(-taps // block) - 1) * block) * stride
+        return tile, seen
     return ((4, 4), (6, 6)) if stride == 1 else ((2, 2), (5, 5))
 
 
@@ -114,8 +123,9 @@ X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 
 
 @pytest.mark.parametrize("x, w, options", [
-    (X, np.ones((32, 32, 7, 7), np.float32), {}),
-    (X, np.ones((32, 32, 1, 3), np.float32), {}),
+    (X, np.ones((32, 32, 1, 1), np.float32), {}),
+    (X, np.ones((32, 32, 1, 17), np.float32), {"padding": (0, 8)}),
+    (X, np.ones((32, 32, 1, 3), np.float32), {"dilation": 2}),
     (X, W, {"stride": 3}),
     (X, W, {"stride": 2, "dilation": 2}),
     (X, W, {"dilation": 2, "padding": 2, "padding_mode": "reflect"}),
@@ -124,7 +134,7 @@ X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 ])
 def test_where_it_cannot_serve(x, w, options):
     assert cconv.explain(x, w, **options).algorithm != "winograd"
-    with pytest.raises(ValueError, match=r"algorithm='winograd' cannot serve: .*2 to 5 rows.*pass 'auto'"):
+    with pytest.raises(ValueError, match=r"algorithm='winograd' cannot serve: .*2 to 16 rows.*pass 'auto'"):
         cconv.conv2d(x, w, algorithm="winograd", **options)
 
 
@@ -139,6 +149,8 @@ def test_where_it_is_chosen():
     assert cconv.explain(X, W[:8]).algorithm == "taps"                   # too few output channels
     assert cconv.explain(X[:, :8], W[:, :8]).why.startswith("18 multiplications instead of 36 for each 4x1")      # along the height only
     assert cconv.explain(X[:, :8], W[:, :8], dilation=2).algorithm == "taps"
+    signal, taps = np.ones((1, 32, 900), np.float32), np.ones((32, 32, 9), np.float32)
+    assert cconv.explain(signal, taps).why.startswith("18 multiplications instead of 36 for each 1x4")
     assert cconv.explain(np.ones((1, 3, 99, 99), np.float32), np.ones((32, 3, 7, 7), np.float32), stride=2).algorithm == "winograd"
     assert cconv.explain(X[..., :4, :4], W).algorithm == "taps"          # or positions, for the weights that must be transformed
     assert cconv.explain(cconv.correlate, X[0, 0], W[0, 0]).algorithm == "rows"
@@ -185,6 +197,7 @@ def test_a_dilation_wider_than_the_picture_is_converted_too():
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "wrap"])
 @pytest.mark.parametrize("kernel, stride, size", [
     ((3, 3), 1, (9, 11)), ((3, 3), 2, (14, 16)), ((5, 5), 1, (12, 17)), ((7, 7), 2, (20, 24)), ((7, 3), 3, (33, 40)), ((4, 2), 3, (21, 23)),
+    ((8, 2), 1, (31, 12)), ((11, 1), 2, (41, 9)), ((1, 3), 1, (5, 43)), ((1, 7), 1, (6, 57)), ((1, 9), 2, (6, 143)),
 ])
 def test_what_no_result_sees_decides_nothing(kernel, stride, size, mode):
     """A tile at the end sees more than its results do: rows that a stride leaves over, or more of a border."""

@@ -25,6 +25,7 @@
 #include "store.c"
 #include "taps.c"
 #include "upright.c"
+#include "upright_layout.c"
 #include "weights.c"
 #include "winograd.c"
 #include "winograd_layout.c"

@@ -101,7 +101,7 @@ typedef enum cconv_algorithm {
     CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
     CCONV_FAST,             /* the fastest; pictures may go by fft, and by products that cancel */
     CCONV_ROWS, CCONV_TAPS,
-    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2, or 2 to 5 rows (times the stride); floats; weights that are packed */
+    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2, or 2 to 16 rows, or columns of one (times the stride); floats; weights that are packed */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */

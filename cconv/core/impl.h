@@ -179,10 +179,10 @@ typedef struct cconv_winograd_kernels {
 
 /* upright.inc.h says what these do. */
 typedef struct cconv_upright_kernels {
-    void (*lift)(const void *x, ptrdiff_t x_row, const void *sixth, void *y, ptrdiff_t y_step, int64_t n, int64_t unseen, double scale, void *spoilt);
+    void (*lift)(const void *const *rows, void *y, ptrdiff_t y_step, int64_t n, int64_t seen, double scale, void *spoilt);
     void (*settle[4])(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, void *y, ptrdiff_t y_row,
                       ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream);        /* to 2, 3, 4, 5 rows */
-    void (*raise)(const void *w, int64_t rows, int64_t stride, int64_t taps, int64_t n, void *u, ptrdiff_t u_step);
+    void (*raise)(const void *w, int64_t rows, int64_t stride, int64_t taps, int64_t blocks, int64_t n, void *u, ptrdiff_t u_step);
 } cconv_upright_kernels;
 
 /* fft.inc.h says what these do. */

@@ -47,6 +47,7 @@ static const way *way_of(const cconv_plan *plan)
 static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
 {
     cconv_status status;
+    int a;
     if (!plan || !desc || desc->size != sizeof *desc) return CCONV_ERROR_DESC;
     memset(plan, 0, sizeof *plan);
     plan->desc = *desc;
@@ -55,6 +56,8 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
     if (!plan->kernels) return CCONV_ERROR_ISA;
     status = cconv_check(plan);
     if (status != CCONV_OK) return status;
+    for (a = 0; a < 3; a++)
+        if (desc->kernel[a] == 1 && desc->interleave == 1) plan->desc.dilation[a] = 1;     /* of one tap, says nothing */
     plan->outputs = desc->out_channels / desc->groups;
     plan->channels = desc->in_channels / desc->groups;
     plan->kernel = desc->kernel[0] * desc->kernel[1] * desc->kernel[2];

@@ -227,9 +227,10 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
 static int64_t calls_of(const cconv_plan *plan, const cconv_task *task)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t wide = kernels->taps[plan->tile][2] != NULL ? 4 * kernels->lanes : 2 * kernels->lanes;
     const int64_t tiles = task->tile_last - task->tile_first, rows = task->size[1], columns = task->size[2];
+    int64_t wide;
     if (plan->form == ACROSS) return tiles * rows * parts(columns, kernels->tile);
+    wide = kernels->taps[plan->tile][2] != NULL ? 4 * kernels->lanes : 2 * kernels->lanes;
     if (plan->form == ALONG_ROWS) return tiles * rows * parts(columns, wide);
     return tiles * parts((rows - 1) * plan->sums_pitch + columns, wide);
 }
@@ -255,7 +256,7 @@ static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_
 }
 
 /* What a block of taps fetches for the next block of channels, of this task or, if it has no more, of the one after it. */
-static void look_ahead(const cconv_plan *plan, const cconv_task *task, int64_t index, int64_t next, const char *input, const char *weights, block *b)
+static void look_beyond(const cconv_plan *plan, const cconv_task *task, int64_t index, int64_t next, const char *input, const char *weights, block *b)
 {
     const int64_t calls = calls_of(plan, task);
     cconv_task after;
@@ -348,7 +349,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
                 b.x_at = t.spaced;
             }
             b.input = b.ordered = fetching(NULL, 0, 0, 0, 1);
-            if (at + BLOCK_TAPS >= held * plan->kernel) look_ahead(plan, task, index, c + plan->channel_block, input, weights, &b);
+            if (at + BLOCK_TAPS >= held * plan->kernel) look_beyond(plan, task, index, c + plan->channel_block, input, weights, &b);
             if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);
         }

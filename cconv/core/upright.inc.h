@@ -3,20 +3,19 @@
  * The kernels of upright.c besides its multiplications.  Part of kernels.inc.h, after winograd.inc.h.
  */
 
-/* The transform of five rows of n values, x_row values apart, and a sixth to six of products, y_step apart.  `spoilt` is as for `deal`; rows
- * before `unseen` were looked at before. */
-static void NAME(lift)(const void *x_, ptrdiff_t x_row, const void *sixth_, void *y_, ptrdiff_t y_step, int64_t n, int64_t unseen, double scale,
-                       void *spoilt_)
+/* The transform of six rows of n values to six of products, y_step apart.  `spoilt` is as for `deal`; the first rows, `seen`, were looked at
+ * before. */
+static void NAME(lift)(const void *const *rows, void *y_, ptrdiff_t y_step, int64_t n, int64_t seen, double scale, void *spoilt_)
 {
-    const T *x = (const T *)x_, *sixth = (const T *)sixth_;
+    const T *x[6];
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
     const V factor = SET1((T)scale), nothing = ZERO();
     V sum = LOAD(spoilt);
     int64_t i, r;
-    for (i = 0; i < n; i += LANES, x += LANES, sixth += LANES, y += LANES) {
-        for (r = unseen; r < 5; r++) sum = FMA(FMA(LOAD(x + r * x_row), factor, nothing), nothing, sum);
-        sum = FMA(FMA(LOAD(sixth), factor, nothing), nothing, sum);
-        NAME(forward_axis_4)(x, x + x_row, x + 2 * x_row, x + 3 * x_row, x + 4 * x_row, sixth, y, y_step);
+    for (r = 0; r < 6; r++) x[r] = (const T *)rows[r];
+    for (i = 0; i < n; i += LANES, y += LANES) {
+        for (r = seen; r < 6; r++) sum = FMA(FMA(LOAD(x[r] + i), factor, nothing), nothing, sum);
+        NAME(forward_axis_4)(x[0] + i, x[1] + i, x[2] + i, x[3] + i, x[4] + i, x[5] + i, y, y_step);
     }
     STORE(spoilt, sum);
 }
@@ -69,12 +68,12 @@ CCONV_INLINE void NAME(raise_rows)(const T *CCONV_RESTRICT a, const T *CCONV_RES
                                    const T *CCONV_RESTRICT e, const double f[5], T *CCONV_RESTRICT u1, T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3,
                                    T *CCONV_RESTRICT u4, int64_t n)
 {
-    const double fb = f[1] * SQRT_HALF, fc = f[2] * 0.5, fd = f[3] * SQRT_HALF * 0.5, fe = f[4] * 0.25;
+    const double fa = f[0], fb = f[1] * SQRT_HALF, fc = f[2] * 0.5, fd = f[3] * SQRT_HALF * 0.5, fe = f[4] * 0.25;
     int64_t i;
     for (i = 0; i < n; i++) {
-        const double even = ((double)a[i] + fc * (double)c[i] + fe * (double)e[i]) * (-2 / 3.0);
+        const double even = (fa * (double)a[i] + fc * (double)c[i] + fe * (double)e[i]) * (-2 / 3.0);
         const double odd = (fb * (double)b[i] + fd * (double)d[i]) * (-2 / 3.0);
-        const double more_even = ((double)a[i] + 4 * fc * (double)c[i] + 16 * fe * (double)e[i]) * (1 / 6.0);
+        const double more_even = (fa * (double)a[i] + 4 * fc * (double)c[i] + 16 * fe * (double)e[i]) * (1 / 6.0);
         const double more_odd = (fb * (double)b[i] + 4 * fd * (double)d[i]) * (1 / 3.0);
         u1[i] = (T)(even + odd);
         u2[i] = (T)(even - odd);
@@ -83,22 +82,25 @@ CCONV_INLINE void NAME(raise_rows)(const T *CCONV_RESTRICT a, const T *CCONV_RES
     }
 }
 
-/* Rows of n weights, of each phase of the stride up to `taps`, to six rows of n, u_step apart. */
-static void NAME(raise)(const void *w_, int64_t rows, int64_t stride, int64_t taps, int64_t n, void *u_, ptrdiff_t u_step)
+/* Rows of n weights, of each phase of the stride `blocks` of `taps`, to six rows of n, u_step apart. */
+static void NAME(raise)(const void *w_, int64_t rows, int64_t stride, int64_t taps, int64_t blocks, int64_t n, void *u_, ptrdiff_t u_step)
 {
     const T *w = (const T *)w_;
     T *u = (T *)u_;
-    int64_t q, i;
-    for (q = 0; q < stride && q < rows; q++, w += n, u += n) {
-        const T *k[5];
-        double f[5];
-        for (i = 0; i < 5; i++) {
-            f[i] = q + i * stride < rows;
-            k[i] = f[i] != 0 ? w + i * stride * n : w;
+    int64_t q, b, i;
+    for (q = 0; q < stride && q < rows; q++)
+        for (b = 0; b < blocks; b++, u += n) {
+            const T *k[5];
+            double f[5];
+            for (i = 0; i < 5; i++) {
+                const int64_t row = q + (b * taps + i) * stride;
+                f[i] = i < taps && row < rows;
+                k[i] = f[i] != 0 ? w + row * n : w;
+            }
+            NAME(raise_rows)(k[0], k[1], k[2], k[3], k[4], f, u + u_step, u + 2 * u_step, u + 3 * u_step, u + 4 * u_step, n);
+            if (f[0] != 0) memcpy(u, k[0], (size_t)n * sizeof(T));
+            else memset(u, 0, (size_t)n * sizeof(T));
+            if (f[taps - 1] != 0) memcpy(u + 5 * u_step, k[taps - 1], (size_t)n * sizeof(T));
+            else memset(u + 5 * u_step, 0, (size_t)n * sizeof(T));
         }
-        NAME(raise_rows)(k[0], k[1], k[2], k[3], k[4], f, u + u_step, u + 2 * u_step, u + 3 * u_step, u + 4 * u_step, n);
-        memcpy(u, w, (size_t)n * sizeof(T));
-        if (f[taps - 1] != 0) memcpy(u + 5 * u_step, k[taps - 1], (size_t)n * sizeof(T));
-        else memset(u + 5 * u_step, 0, (size_t)n * sizeof(T));
-    }
 }
