@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * deep: what `rows` does, for one kernel per channel where the channels of a pixel lie side by side, in the input and the
- * output: vectors run across channels, and nothing is turned.  Taps are added in the order of `rows`, so the bits are the same.
+ * output: vectors run across channels.  Planes are turned for it, some channels at a time, and results turned back, where `rows` would have to
+ * take them apart by a stride.  Taps are added in the order of `rows`, so the bits are the same.
  *
  * Runs of taps are made of lines, either side by side or below each other, whichever makes fewer; the kernel takes outputs that lie
  * along such lines, so that a vector is loaded once for several of them.  A border of zeros is not there: what lies outside is not
@@ -11,15 +12,31 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16 };
+
+/* Whether planes should be turned: small ones that `rows` would take apart by a stride, where it does not read 3x3 neighbours in place. */
+static int turned(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    const int near = d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1 && d->stride[1] == 2 && d->stride[2] == 2;
+    return d->stride[2] > 1 && d->kernel[2] > 1 && !near && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
+           && d->input_stride[1] % size == 0 && d->output_stride[4] == size && plan->output[2] <= TURNED_COLUMNS && d->input[2] <= 4 * TURNED_COLUMNS
+           && times(d->input[1], d->input[2]) <= BAND_VALUES;
+}
+
+static int pixels_lie(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    return d->input_stride[1] == size && d->input_stride[4] == times(d->groups, size) && d->output_stride[1] == size;
+}
 
 int cconv_deep_serves(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
     return d->groups == d->in_channels && d->groups == d->out_channels && d->groups >= FEWEST && d->kernel[0] == 1 && d->interleave == 1
-           && plan->taps <= BLOCK_TAPS && d->input_type == d->compute && d->input_stride[1] == size
-           && d->input_stride[4] == times(d->groups, size) && cconv_output_holds_sums(plan) && d->output_stride[1] == size
+           && plan->taps <= BLOCK_TAPS && d->input_type == d->compute && cconv_output_holds_sums(plan) && (pixels_lie(plan) || turned(plan))
            && times(plan->taps, d->groups) <= MEMORY / 64;
 }
 
@@ -93,45 +110,50 @@ static void bands_in_place(const cconv_plan *plan, int pairs, int64_t *along, in
     if (!plan->alone && samples * others < SHARES) *along = least(*along, up(most(parts(outputs, SHARES), FEWEST_ALONG), 8));
 }
 
-static cconv_status bands_of_copies(const cconv_plan *plan, int64_t *rows, int64_t *columns, int64_t samples)
+static cconv_status bands_of_copies(const cconv_plan *plan, int64_t groups, int64_t *rows, int64_t *columns, int64_t samples)
 {
     const cconv_desc *d = &plan->desc;
     const double reach = (double)d->dilation[1] * (double)(d->kernel[1] - 1) + (double)d->dilation[2] * (double)(d->kernel[2] - 1);
-    if (reach * (double)d->groups > (double)BAND_VALUES * 16 || (double)d->stride[2] * (double)d->groups > (double)BAND_VALUES)
+    if (reach * (double)groups > (double)BAND_VALUES * 16 || (double)d->stride[2] * (double)groups > (double)BAND_VALUES)
         return CCONV_ERROR_ALGORITHM;       /* `rows` takes what lies between taps apart */
-    *columns = least(*columns, most(4, BAND_VALUES / 4 / times(d->stride[2], d->groups)));
+    *columns = least(*columns, most(4, BAND_VALUES / 4 / times(d->stride[2], groups)));
     *columns = parts(plan->output[2], parts(plan->output[2], *columns));
-    *rows = least(*rows, most(4, BAND_VALUES / times(d->stride[1], times(seen(plan, 2, *columns), d->groups))));
+    *rows = least(*rows, most(4, BAND_VALUES / times(d->stride[1], times(seen(plan, 2, *columns), groups))));
     if (!plan->alone && samples < SHARES) *rows = least(*rows, most(1, parts(plan->output[1], SHARES)));
     *rows = parts(plan->output[1], parts(plan->output[1], *rows));
-    return times(seen(plan, 1, *rows), times(seen(plan, 2, *columns), d->groups)) > BAND_VALUES * 64 ? CCONV_ERROR_ALGORITHM : CCONV_OK;
+    return times(seen(plan, 1, *rows), times(seen(plan, 2, *columns), groups)) > BAND_VALUES * 64 ? CCONV_ERROR_ALGORITHM : CCONV_OK;
 }
 
 cconv_status cconv_deep_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), samples = d->batch * plan->output[0];
+    const int64_t at_once = most(2 * FEWEST_TURNED, BAND_VALUES / (d->input[1] * d->input[2] + 1)), pixels = d->input[1] * d->input[2];
     deep_tables t;
     int64_t a;
     make_tables(plan, &t);
+    plan->turn_in_place = !pixels_lie(plan);
+    plan->group_block = plan->pixel = plan->turn_in_place ? parts(d->groups, parts(d->groups, at_once)) : d->groups;
     memcpy(plan->band, plan->output, sizeof plan->band);
     plan->band[0] = 1;
     plan->read_in_place = cconv_zeros_outside(plan);
-    if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
-    else if (bands_of_copies(plan, &plan->band[1], &plan->band[2], samples) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
+    if (plan->turn_in_place) plan->band[1] = plan->output[1];
+    else if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
+    else if (bands_of_copies(plan, plan->pixel, &plan->band[1], &plan->band[2], samples * parts(d->groups, plan->pixel)) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
     for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);
     plan->out_blocks = 1;
-    plan->group_block = d->groups;
-    plan->tasks = samples * plan->bands[1] * plan->bands[2];
+    plan->tasks = samples * parts(d->groups, plan->group_block) * plan->bands[1] * plan->bands[2];
     plan->packs = 1;
     plan->prepacked = d->weights != CCONV_WEIGHTS_PLAIN;
-    plan->row_pitch = plan->read_in_place ? 0 : up(seen(plan, 2, plan->band[2]) * d->groups, MAX_VECTOR);
+    plan->row_pitch = plan->read_in_place ? 0 : up(seen(plan, 2, plan->band[2]) * plan->pixel, MAX_VECTOR);
     plan->plane = plan->read_in_place ? pitch_of(plan) : seen(plan, 1, plan->band[1]) * plan->row_pitch;
     cconv_note_weights(plan);
     plan->packed_bytes = (size_t)(plan->taps * pitch_of(plan) * size) + 64;
     plan->planes_at = (size_t)up((int64_t)sizeof(deep_tables), 64);
-    plan->ordered_at = plan->planes_at + (size_t)up((plan->plane + SLACK) * size, 64);
-    plan->workspace_bytes = plan->ordered_at + plan->packed_bytes + 64;
+    plan->panel_at = plan->planes_at + (size_t)up((plan->plane + SLACK) * size, 64);      /* planes that were turned */
+    plan->ordered_at = plan->panel_at + (size_t)(plan->turn_in_place ? up((pixels * plan->pixel + SLACK) * size, 64) : 0);
+    plan->sums_at = plan->ordered_at + plan->packed_bytes;          /* results that are to be turned */
+    plan->workspace_bytes = plan->sums_at + (size_t)(plan->turn_in_place ? up((plan->band[1] * plan->band[2] * plan->pixel + SLACK) * size, 64) : 0) + 64;
     return CCONV_OK;
 }
 
@@ -142,8 +164,8 @@ void cconv_deep_tables(const cconv_plan *plan, char *work)
     if (plan->read_in_place) memset(work + plan->planes_at, 0, (size_t)pitch_of(plan) * cconv_type_size(plan->desc.compute));
 }
 
-/* The weights: for each tap those of all channels. */
-static int order_weights(const cconv_plan *plan, const cconv_order *order, const char *weight, char *out)
+/* The weights: for each tap those of `count` channels. */
+static int order_weights(const cconv_plan *plan, const cconv_order *order, const char *weight, int64_t count, char *out)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -153,8 +175,8 @@ static int order_weights(const cconv_plan *plan, const cconv_order *order, const
     for (i = 0; i < plan->taps; i++, out += pitch * size) {
         memset(out, 0, (size_t)(pitch * size));
         kernels->load[d->weight_type](weight + order->row[i] * d->weight_stride[3] + order->column[i] * d->weight_stride[4], 0,
-                                      (ptrdiff_t)d->weight_stride[0], out, 0, 1, d->groups);
-        finite &= !plan->must_be_finite || kernels->within(out, d->groups, INFINITY);
+                                      (ptrdiff_t)d->weight_stride[0], out, 0, 1, count);
+        finite &= !plan->must_be_finite || kernels->within(out, count, INFINITY);
     }
     return finite;
 }
@@ -164,34 +186,7 @@ int cconv_deep_pack(const cconv_plan *plan, int64_t index, const char *weight, c
     cconv_order order;
     (void)index;
     cconv_rows_order(plan, &order);
-    return order_weights(plan, &order, weight, packed);
-}
-
-/* The band's part of the padded picture, as a picture of one channel whose neighbours belong to one pixel. */
-static void load(const cconv_plan *plan, const cconv_task *task, const char *sample, char *plane)
-{
-    cconv_plan wide = *plan;
-    cconv_task whole = *task;
-    cconv_desc *d = &wide.desc;
-    int a;
-    for (a = 1; a < 3; a++) {
-        const int64_t pixel = a == 2 ? d->groups : 1;
-        whole.first[a] = task->first[a] * d->stride[a] * pixel;
-        whole.size[a] = pixel;
-        wide.reach[a] = seen(plan, a, task->size[a]) * pixel - pixel;
-        wide.phases[a] = wide.cycle[a] = 1;
-        wide.apart[a] = 0;
-    }
-    wide.phases[0] = 1;
-    wide.band[1] = 1;
-    d->interleave = d->groups;
-    d->input[2] *= d->groups;
-    d->before[2] *= d->groups;
-    d->after[2] *= d->groups;
-    d->input_stride[4] = d->input_stride[1];
-    d->stride[1] = d->stride[2] = d->dilation[1] = 1;
-    d->dilation[2] = d->groups;
-    cconv_load_plane(&wide, &whole, sample, plane, 1);
+    return order_weights(plan, &order, weight, plan->desc.groups, packed);
 }
 
 /* Where a band's outputs see what: the picture, or a copy of its part. */
@@ -199,6 +194,7 @@ typedef struct sight {
     const char *x;                      /* coordinates 0, 0 */
     int64_t limit[3], first[3];         /* how many coordinates there are; that of the band's first output */
     ptrdiff_t step[3];                  /* bytes from one to the next */
+    ptrdiff_t y_step[3];                /* and from one output */
 } sight;
 
 /* What the lines of a kernel see from outputs `first` on of the axis of the lines, at place v of the other axis. */
@@ -227,27 +223,40 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), step = d->output_stride[5 - t->along];
+    const int64_t size = (int64_t)cconv_type_size(d->compute), channels = task->group_count;
+    const ptrdiff_t step = at->y_step[3 - t->along];
     int64_t v = 0, count, i, r;
     sums->lowest = INT64_MAX;
     sums->highest = INT64_MIN;
-    y += first * d->output_stride[2 + t->along];
+    y += first * at->y_step[t->along];
     for (; v < task->size[3 - t->along]; v += count, y += count * step) {
         const line *from = t->lines;
         cconv_deep_line *to = lines;
-        count = t->pairs && kernels->deep_pair[0] && d->groups >= kernels->lanes && task->size[3 - t->along] - v > 1 ? 2 : 1;
+        count = t->pairs && kernels->deep_pair[0] && channels >= kernels->lanes && task->size[3 - t->along] - v > 1 ? 2 : 1;
         if (count == 2) {
             for (r = 0; r < d->stride[1] + 3; r++) {
                 const line whole = {r, 0, 3};
                 to = see(plan, t, at, sums, to, &whole, first, v);
             }
-            kernels->deep_pair[d->stride[1] - 1](sums, y, (ptrdiff_t)(step / size), last - first, d->groups);
+            kernels->deep_pair[d->stride[1] - 1](sums, y, step / (ptrdiff_t)size, last - first, channels);
         } else {
             for (r = 0; t->run[r] > 0; r++)
                 for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
-            kernels->deep(sums, y, last - first, d->groups);
+            kernels->deep(sums, y, last - first, channels);
         }
     }
+}
+
+/* The planes of a task as pixels. */
+static const char *turn_planes(const cconv_plan *plan, const cconv_task *task, const char *from, char *pixels)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute), width = d->input[2], joined = d->input_stride[3] == width * size ? d->input[1] : 1;
+    int64_t r;
+    for (r = 0; r < d->input[1]; r += joined)
+        cconv_of_type(plan)->turn(from + r * d->input_stride[3], (ptrdiff_t)(d->input_stride[1] / size), task->group_count, joined * width,
+                                  pixels + r * width * plan->pixel * size, (ptrdiff_t)plan->pixel);
+    return pixels;
 }
 
 int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work, char *output)
@@ -256,7 +265,7 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const deep_tables *t = (const deep_tables *)(const void *)work;
-    char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at;
+    char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at, *y;
     cconv_task task;
     cconv_deep_line lines[BLOCK_TAPS];
     cconv_deep_sums sums = {lines, t->run, t->apart, d->stride[t->along], 0, 0, 0, plane, NULL, bias, 0, 0};
@@ -265,31 +274,39 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     int a;
     cconv_task_at(plan, index, &task);
     task.out_first = 0;
-    input += task.n * d->input_stride[0];
-    if (!plan->prepacked && !order_weights(plan, &t->order, weights, ordered)) return 0;
+    input += task.n * d->input_stride[0] + task.group * d->input_stride[1];
+    if (!plan->prepacked && !order_weights(plan, &t->order, weights + task.group * d->weight_stride[0], task.group_count, ordered)) return 0;
     if (plan->read_in_place) {
         const int64_t depth = task.od * d->stride[0] - d->before[0];
         at.x = depth < 0 || depth >= d->input[0] ? NULL : input + depth * d->input_stride[2];
         for (a = 1; a < 3; a++) {
             at.limit[a] = d->input[a];
             at.first[a] = task.first[a] * d->stride[a] - d->before[a];
-            at.step[a] = (ptrdiff_t)d->input_stride[2 + a];
+            at.step[a] = (ptrdiff_t)(!plan->turn_in_place ? d->input_stride[2 + a] : plan->pixel * size * (a == 1 ? d->input[2] : 1));
         }
+        if (plan->turn_in_place && at.x) at.x = turn_planes(plan, &task, at.x, work + plan->panel_at);
     } else {
-        load(plan, &task, input, plane);
+        cconv_load_pixels(plan, &task, input, task.group_count, plane);
         at.x = plane;
         for (a = 1; a < 3; a++) {
             at.limit[a] = seen(plan, a, task.size[a]);
             at.first[a] = 0;
-            at.step[a] = (ptrdiff_t)((a == 1 ? plan->row_pitch : d->groups) * size);
+            at.step[a] = (ptrdiff_t)((a == 1 ? plan->row_pitch : plan->pixel) * size);
         }
     }
+    for (a = 1; a < 3; a++)
+        at.y_step[a] = (ptrdiff_t)(!plan->turn_in_place ? d->output_stride[2 + a] : plan->pixel * size * (a == 1 ? task.size[2] : 1));
     sums.limit = at.limit[t->along];
-    sums.w = plan->prepacked ? weights : ordered;
+    sums.w = plan->prepacked ? weights + task.group * size : ordered;
     sums.w_pitch = (ptrdiff_t)pitch_of(plan);
-    sums.y_step = (ptrdiff_t)(d->output_stride[2 + t->along] / size);
+    sums.y_step = at.y_step[t->along] / (ptrdiff_t)size;
+    sums.bias = bias ? bias + task.group * size : NULL;
     output += cconv_output_at(plan, &task);
-    if (t->along == 2) run_lines(plan, &task, t, &at, &sums, lines, 0, task.size[2], output);
-    else for (r = 0; r < task.size[1]; r += STRIP) run_lines(plan, &task, t, &at, &sums, lines, r, least(r + STRIP, task.size[1]), output);
+    y = plan->turn_in_place ? work + plan->sums_at : output;
+    if (t->along == 2) run_lines(plan, &task, t, &at, &sums, lines, 0, task.size[2], y);
+    else for (r = 0; r < task.size[1]; r += STRIP) run_lines(plan, &task, t, &at, &sums, lines, r, least(r + STRIP, task.size[1]), y);
+    for (r = 0; r < task.size[1] && plan->turn_in_place; r++)
+        cconv_of_type(plan)->turn(y + r * at.y_step[1], (ptrdiff_t)plan->pixel, task.size[2], task.group_count, output + r * d->output_stride[3],
+                                  (ptrdiff_t)(d->output_stride[1] / size));
     return 1;
 }

@@ -18,29 +18,40 @@ static void NAME(panel)(const void *x_, const ptrdiff_t *offset, int64_t taps, i
     }
 }
 
-/* The next of steps of SIDE up to n: the last may begin before the one before ends, and do a part of it again. */
-CCONV_INLINE int64_t NAME(side_after)(int64_t at, int64_t n)
+/* The next of steps of `side` up to n: the last may begin before the one before ends, and do a part of it again. */
+CCONV_INLINE int64_t NAME(side_after)(int64_t at, int64_t side, int64_t n)
 {
-    return at + SIDE < n && at + SIDE > n - SIDE ? n - SIDE : at + SIDE;
+    return at + side < n && at + side > n - side ? n - side : at + side;
 }
 
-/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j].  SIDE by SIDE; row by row, but down the columns of
- * rows that are short and lie close together; value by value where there are too few. */
+/* Columns of `rows` rows of n values as rows: to[j * to_pitch + i] = from[i * pitch + j].  By squares, larger ones where there is room; row by
+ * row, but down the columns of rows that are short and lie close together; value by value where there are too few. */
 static void NAME(turn)(const void *from_, ptrdiff_t pitch, int64_t rows, int64_t n, void *to_, ptrdiff_t to_pitch)
 {
     const T *from = (const T *)from_;
     T *to = (T *)to_;
     int64_t i, j;
+#define BY_SQUARES(side, SQUARE) \
+    if (n < rows && pitch > 0 && pitch < 2 * n) { \
+        for (j = 0; j < n; j = NAME(side_after)(j, side, n)) \
+            for (i = 0; i < rows; i = NAME(side_after)(i, side, rows)) SQUARE(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch); \
+    } else { \
+        for (i = 0; i < rows; i = NAME(side_after)(i, side, rows)) \
+            for (j = 0; j < n; j = NAME(side_after)(j, side, n)) SQUARE(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch); \
+    }
     if (rows < SIDE || n < SIDE) {
         for (i = 0; i < rows; i++)
             for (j = 0; j < n; j++) to[j * to_pitch + i] = from[i * pitch + j];
-    } else if (n < rows && pitch > 0 && pitch < 2 * n) {
-        for (j = 0; j < n; j = NAME(side_after)(j, n))
-            for (i = 0; i < rows; i = NAME(side_after)(i, rows)) TURN(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch);
-    } else {
-        for (i = 0; i < rows; i = NAME(side_after)(i, rows))
-            for (j = 0; j < n; j = NAME(side_after)(j, n)) TURN(from + i * pitch + j, pitch, to + j * to_pitch + i, to_pitch);
+        return;
     }
+#ifdef TURN_MORE
+    if (rows >= 2 * SIDE && n >= 2 * SIDE) {
+        BY_SQUARES(2 * SIDE, TURN_MORE)
+        return;
+    }
+#endif
+    BY_SQUARES(SIDE, TURN)
+#undef BY_SQUARES
 }
 
 /* Whether the magnitudes of n values are below the limit, NaN's is not. */

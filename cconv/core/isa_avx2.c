@@ -123,6 +123,7 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define STORE_PART(p, n, v) ISA(store_floats)(p, n, v)
 #define SIDE 4
 #define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
+#define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_floats)(p, pitch, q, q_pitch)
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -151,6 +152,7 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define STORE_PART(p, n, v) ISA(store_doubles)(p, n, v)
 #define SIDE 2
 #define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
+#define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_doubles)(p, pitch, q, q_pitch)
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

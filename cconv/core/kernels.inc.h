@@ -291,5 +291,6 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef STORE_PART
 #undef SIDE
 #undef TURN
+#undef TURN_MORE
 #undef OTHER
 #undef ROUNDER
