@@ -245,13 +245,13 @@ static test small_integers(void)
     return t;
 }
 
-/* A kernel for each channel, and the channels side by side: for what stands in for rows there. */
+/* A kernel for each channel, and the channels side by side, or planes that are turned to be so: for what stands in for rows there. */
 static test side_by_side(void)
 {
     test t = plain();
     channels(&t, 1, 1);
     t.d.groups = t.d.in_channels = t.d.out_channels = pick(4, chance(3) ? 70 : 20);
-    t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = 2, t.d.interleave = 1;
+    t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = chance(2) ? 0 : 2, t.d.interleave = 1;
     t.d.divisor = chance(9) ? 3 : 1;
     window(&t, 1, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12), window(&t, 2, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12);
     if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
