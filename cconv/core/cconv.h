@@ -144,11 +144,12 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
-    int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, apart[3];
+    int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, skips, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int gradient;               /* 0, CCONV_WEIGHT_GRADIENT or CCONV_INPUT_GRADIENT; so many channel_blocks, samples together */
     int64_t channel_blocks, together;
     double overhead;            /* of its time, over that of its multiplications */
+    double inside[3];           /* how many of the products along an axis are not with a border of zeros, of all */
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c, upright.c; edge, wide: fft.c too */

@@ -381,6 +381,7 @@ CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
+CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_is_large(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
@@ -443,6 +444,9 @@ CCONV_HIDDEN cconv_status cconv_outer_run(const cconv_plan *plan, int64_t first,
 /* check.c: a plan's descriptor; the extents of its arrays; those of weights alone. */
 CCONV_HIDDEN cconv_status cconv_check(cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_measure_arrays(cconv_plan *plan);
+
+/* check.c: the taps of an axis, from[0] to from[1] - 1, that some of its outputs `first` to `last` see in the picture; others see zeros. */
+CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN cconv_status cconv_weights_extent(const cconv_desc *desc, int64_t extent[2]);
 
 /* check.c: whether it is a plan for this kind of run; a buffer has so many bytes from element 0 on; or holds an array; whether a run may begin. */

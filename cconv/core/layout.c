@@ -20,6 +20,9 @@
 /* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane. */
 static const double STORED_SUM = 6, TURNED_SUM = 12, PANEL_LOAD = 8;
 
+/* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are. */
+static const double SKIPPED = 0.75;
+
 enum {
     SUMS_VALUES = 1 << 16,              /* of a task, so that sums and planes stay in an L2 cache */
     PLANE_VALUES = 1 << 15,
@@ -70,8 +73,10 @@ static double choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, i
     cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
     loads = (4 + tile / 2) / (2 * tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
+    if (plan->skips) cost[ALONG_ROWS] *= plan->inside[1];
     loads = (2 + scalars / 2) / (2 * scalars);
-    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) + (plan->channels_last ? 0 : turned);
+    cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * (plan->skips ? plan->inside[1] * plan->inside[2] : 1)
+                   + (plan->channels_last ? 0 : turned);
     for (*best = 0, form = 1; form < 4; form++)
         if (cost[form] < cost[*best]) *best = form;
     return cost[*best];
@@ -83,6 +88,13 @@ static double passes_of(const cconv_plan *plan)
     const int64_t *k = plan->desc.kernel, phases = plan->cycle[1], columns = times(times(plan->channels, k[0]), k[2]);
     if (plan->taps > BLOCK_TAPS || k[1] > MAX_SHORT * phases) return (double)parts(plan->taps, BLOCK_TAPS);
     return (double)least(k[1], phases) * (k[1] <= phases && columns > MAX_SHORT ? 1 : (double)parts(columns, MAX_SHORT));
+}
+
+/* What multiplications take where some are left out, for one if none were: those of a call that no output of it needs. */
+double cconv_skipping(const cconv_plan *plan)
+{
+    const double inside = plan->inside[0] * plan->inside[1] * plan->inside[2];
+    return plan->kernel > 1 && inside < SKIPPED ? (1 + 2 * inside) / 3 : 1;
 }
 
 /* Both in multiplications of a vector, measured over 3700 random layers; as if vectors were the same everywhere, since the bits
@@ -101,7 +113,7 @@ int cconv_taps_pay(const cconv_plan *plan)
     int form;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
     cconv_lay_out_phases(&other);
-    across = vectors * (taps * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS)) + 200;
+    across = vectors * (taps * cconv_skipping(plan) * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS)) + 200;
     if (in_place) {         /* which only taps must copy: near.inc.h */
         rows = vectors * (0.7 * taps * (double)up(plan->output[2], lanes) / width + 4) * (stride[1] == 2 ? 1.5 : 1) + outputs * strips * 40;
         across += 10 * lines;
@@ -353,6 +365,7 @@ void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
 cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;
+    plan->skips = cconv_skipping(plan) < 1;
     plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
     cconv_lay_out_phases(plan);
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;

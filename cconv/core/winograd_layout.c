@@ -124,7 +124,8 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     const int64_t height = parts(plan->output[1], phases_of(plan, 1)), width = parts(plan->output[2], phases_of(plan, 2));
     const int64_t of_phase = times(parts(height, edge), parts(width, edge));
     const double tiles = phases * (double)of_phase, inputs = of_phase < ENOUGH_TILES ? phases * (double)up(of_phase, lanes) : tiles;
-    return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES)))
+    const double scattered = d->dilation[2] > 1 ? 60 * phases * slices * (double)(height + 2) : 0;      /* rows of a phase, value by value */
+    return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES))) + scattered
            + (inputs * slices + tiles * outputs) * transform / (double)lanes
            + cconv_with_packing(plan, pack, slices * outputs, slices * outputs * (double)(square(form->filters) + KERNEL));
 }
@@ -155,7 +156,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
 {
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = (double)plan->taps * (double)plan->outputs;
-    const double direct = weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
+    const double direct = cconv_skipping(plan) * weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 30 * weights / (double)lanes : 0;       /* those of taps */
     double cost;
     if (plan->desc.algorithm == CCONV_AUTO && plan->outputs < LEAST_CHANNELS) return 0;
