@@ -76,3 +76,54 @@ def test_weights_that_float32_cannot_hold(kernel):
     x = np.ones((60, 60), np.float32)
     y, want = (cconv.correlate(x, kernel, padding=12, algorithm=a) for a in ("auto", "loop"))
     np.testing.assert_array_equal(np.isnan(y), np.isnan(want))
+
+
+@pytest.mark.parametrize("size, kernel, padding, options", [
+    ((9, 31), (3, 3), 8, {"dilation": 8}),
+    ((7, 7), (5, 5), 4, {}),
+    ((20, 5), (3, 2), (6, 4), {"dilation": (6, 4), "stride": (2, 1)}),
+    ((3, 40), (7, 1), (9, 0), {"groups": 2}),
+    ((1, 6), (3, 4), 5, {"dilation": 3}),
+])
+@pytest.mark.parametrize("outputs", [4, 34])
+def test_a_border_that_is_left_out_has_the_bits_of_zeros(size, kernel, padding, options, outputs):
+    """Where most products are with a border of zeros, `taps` does not make them."""
+    rng = np.random.default_rng(14)
+    x = rng.standard_normal((2, 26, *size)).astype(np.float32)
+    w = rng.standard_normal((outputs, 26 // options.get("groups", 1), *kernel)).astype(np.float32)
+    b = rng.standard_normal(outputs).astype(np.float32)
+    sides = np.broadcast_to(padding, 2)
+    zeros = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in sides)))
+    want = cconv.conv2d(zeros, w, b, algorithm="taps", **options)
+    np.testing.assert_array_equal(cconv.conv2d(x, w, b, padding=padding, algorithm="taps", **options), want)
+    last = cconv.conv2d(np.ascontiguousarray(np.moveaxis(x, 1, -1)), w, b, padding=padding, algorithm="taps", layout="channels_last", **options)
+    np.testing.assert_array_equal(np.moveaxis(last, -1, 1), want)
+    volume = cconv.conv3d(x[:, :, None], w[:, :, None].repeat(3, 2), b, padding=(2, *sides.tolist()), algorithm="taps",
+                          **{key: (1, *np.broadcast_to(value, 2).tolist()) if key != "groups" else value for key, value in options.items()})
+    np.testing.assert_allclose(volume[:, :, 1], want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels, size, kernel, stride", [
+    (16, (14, 14), (5, 5), 2), (40, (20, 9), (7, 7), 2), (150, (28, 28), (5, 5), 2), (33, (12, 30), (3, 3), 3), (20, (9, 8), (2, 4), (1, 2)),
+])
+def test_depthwise_planes_that_are_turned_have_the_bits_of_pixels(channels, size, kernel, stride):
+    rng = np.random.default_rng(15)
+    x, w = rng.standard_normal((2, channels, *size)).astype(np.float32), rng.standard_normal((channels, 1, *kernel)).astype(np.float32)
+    options = {"stride": stride, "groups": channels, "padding": tuple(k // 2 for k in kernel)}
+    y = cconv.conv2d(x, w, **options)
+    last = cconv.conv2d(np.ascontiguousarray(np.moveaxis(x, 1, -1)), w, layout="channels_last", **options)
+    np.testing.assert_array_equal(np.moveaxis(last, -1, 1), y)
+    np.testing.assert_array_equal(cconv.conv2d(x[1:, 3:9], w[3:9], **options | {"groups": 6}), y[1:, 3:9])     # too few to be turned
+    np.testing.assert_array_equal(cconv.Conv(w, **options)(x), y)
+    np.testing.assert_allclose(y, cconv.conv2d(x, w, algorithm="loop", **options), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_pointwise_volumes_and_batches_in_many_tasks(depth):
+    """What the next task reads is fetched while this one is computed: the last one has no next."""
+    rng = np.random.default_rng(16)
+    x, w = rng.standard_normal((3, 300, 5, 12, 10)).astype(np.float32), rng.standard_normal((21, 300, depth, 1, 1)).astype(np.float32)
+    want = cconv.conv3d(x, w, algorithm="loop")
+    for layout, y in (("channels_first", cconv.conv3d(x, w)),
+                      ("channels_last", np.moveaxis(cconv.conv3d(np.ascontiguousarray(np.moveaxis(x, 1, -1)), w, layout="channels_last"), -1, 1))):
+        np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4, err_msg=layout)
