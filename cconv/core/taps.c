@@ -6,7 +6,7 @@
  * scalars are a few positions of a row (plan->form, chosen in plan.c).
  */
 #include "ahead.h"
-#include "sizes.h"
+#include "seen.h"
 
 static const double no_bias[MAX_TILE] = {0};
 
@@ -87,15 +87,6 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
     }
 }
 
-/* The taps of a block that some outputs see in the picture, where many see nothing but a border of zeros: without the others the sums are the same. */
-typedef struct view {
-    int64_t block, range[4], taps;      /* of which block; rows and columns of the kernel */
-    const ptrdiff_t *from;              /* which of the tables of weights */
-    ptrdiff_t x_at[BLOCK_TAPS], w_at[BLOCK_TAPS];
-} view;
-
-enum { VIEWS = 8 };                     /* that are kept */
-
 /* A block of taps of a task: what its tiles read and write. */
 typedef struct block {
     const cconv_plan *plan;
@@ -110,9 +101,7 @@ typedef struct block {
     char *sums, *output;                /* output: NULL if sums are kept for store */
     int64_t output_plane, output_row, output_step;
     ahead input, ordered;
-    int64_t number, at;                 /* of the block; of its first tap among those of its channels */
-    int64_t slices[2];                  /* of the kernel, that the task sees */
-    view *views;                        /* NULL: all taps are seen */
+    eyes seeing;
 } block;
 
 /* A tile of output channels: what its calls have in common. */
@@ -139,49 +128,6 @@ static taps_tile tile_at(const block *b, int64_t index)
     return t;
 }
 
-/* What a call sees of a block. */
-typedef struct sees {
-    int64_t taps;
-    const ptrdiff_t *x_at, *w_at;
-} sees;
-
-static sees look(const view *v)
-{
-    const sees s = {v->taps, v->x_at, v->w_at};
-    return s;
-}
-
-/* The taps that outputs see from row to last_row and column to last_column of the task. */
-static sees taps_seen(block *b, const ptrdiff_t *x_at, const ptrdiff_t *w_at, int64_t row, int64_t last_row, int64_t column, int64_t last_column)
-{
-    const cconv_plan *plan = b->plan;
-    const cconv_task *task = b->task;
-    const int64_t *k = plan->desc.kernel;
-    const sees all = {b->taps, x_at, w_at};
-    int64_t range[4], t, p;
-    view *v;
-    if (!b->views) return all;
-    cconv_taps_inside(plan, 1, task->first[1] + row, task->first[1] + last_row, range);
-    cconv_taps_inside(plan, 2, task->first[2] + column, task->first[2] + last_column, range + 2);
-    if (b->slices[1] - b->slices[0] == k[0] && range[1] - range[0] == k[1] && range[3] - range[2] == k[2]) return all;
-    v = &b->views[(range[0] + 3 * range[1] + 2 * range[2] + 7 * range[3]) % VIEWS];
-    if (v->block == b->number && v->from == w_at && memcmp(v->range, range, sizeof range) == 0) return look(v);
-    v->block = b->number;
-    v->from = w_at;
-    memcpy(v->range, range, sizeof range);
-    v->taps = 0;
-    p = b->at % plan->kernel;
-    for (t = 0; t < b->taps; t++) {
-        const int64_t kd = p / (k[1] * k[2]), kh = p / k[2] % k[1], kw = p % k[2];
-        if (kd >= b->slices[0] && kd < b->slices[1] && kh >= range[0] && kh < range[1] && kw >= range[2] && kw < range[3]) {
-            v->x_at[v->taps] = x_at[t];
-            v->w_at[v->taps++] = w_at[t];
-        }
-        if (++p == plan->kernel) p = 0;
-    }
-    return look(v);
-}
-
 /* Fetches what `rows` rows of the output will be written to. */
 static void open_lines(const char *row, int64_t rows, int64_t step, int64_t bytes)
 {
@@ -202,7 +148,7 @@ static void run_along(block *b)
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
     const int four = kernels->taps[plan->tile][2] != NULL, one_row = rows > 1 || task->size[1] == 1;
     int64_t index, r, j, count;
-    sees s;
+    seen_taps s;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
@@ -219,7 +165,7 @@ static void run_along(block *b)
                 if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = taps_seen(b, here ? b->here_at : b->x_at, t.w_at, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch,
+                s = see_taps(&b->seeing, b->taps, here ? b->here_at : b->x_at, t.w_at, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch,
                               one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1);
                 kernel[width](x, s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
@@ -235,10 +181,9 @@ static void run_across(block *b)
     const cconv_task *task = b->task;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, columns = task->size[2];
-    const int64_t pieces = parts(columns, kernels->tile), fewest = columns / pieces, calls = task->size[1] * pieces;
-    const int64_t more = (columns - fewest * pieces) * (fewest + 1);        /* columns of the pieces that are larger by one */
+    const int64_t pieces = parts(columns, kernels->tile) + (b->seeing.views ? 2 : 0), calls = task->size[1] * pieces;
     int64_t index, r, j, positions;
-    sees s;
+    seen_taps s;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         const int wide = t.pitch > lanes;
@@ -252,10 +197,10 @@ static void run_across(block *b)
             for (j = 0; j < columns; j += positions, next += step * b->taps * size) {
                 char *sums = t.sums + (r * columns + j) * plan->sums_plane * size;
                 char *output = t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums;
-                positions = fewest + (j < more);
+                positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = taps_seen(b, b->x_at, t.w_at, r, r, j, j + positions - 1);
+                s = see_taps(&b->seeing, b->taps, b->x_at, t.w_at, r, r, j, j + positions - 1);
                 kernels->taps[positions][wide](
                     t.weights, s.w_at, b->x + (r * b->x_row + j * b->x_step) * size, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, t.start ? t.start : sums,
                     t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
@@ -359,10 +304,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.output_row = d->output_stride[3] / size;
     b.output_step = d->output_stride[4] / size;
     b.here_at = t.spaced;
-    b.number = 0;
-    b.views = plan->skips ? views : NULL;
-    for (at = 0; at < VIEWS; at++) views[at].block = 0;
-    cconv_taps_inside(plan, 0, task->od, task->od, b.slices);
+    b.seeing = open_eyes(plan, task, views);
     b.whole = 0;
     if (by_steps(plan)) {
         int64_t step[4];
@@ -402,8 +344,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
             b.x_at = t.offset + at;
             b.first = first == 0;
-            b.number++;
-            b.at = at;
+            turn_eyes(&b.seeing, at);
             if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
             for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
                 if (!cconv_order_tile(plan, task->group, tile, first, b.taps, weights,
