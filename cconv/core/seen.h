@@ -8,11 +8,11 @@
 
 #include "sizes.h"
 
-enum { VIEWS = 8 };                     /* that are kept */
+enum { VIEWS = 12 };                    /* that are kept */
 
-/* Tables of the taps of rows range[0] to range[1] - 1 of the kernel and of such columns, of the block of that number. */
+/* Tables of the taps of rows range[0] to range[1] - 1 of the kernel and of such columns. */
 typedef struct view {
-    int64_t block, range[4], taps;
+    int64_t range[4], taps;
     const ptrdiff_t *from;              /* which of the tables of weights */
     ptrdiff_t x_at[BLOCK_TAPS], w_at[BLOCK_TAPS];
 } view;
@@ -22,7 +22,8 @@ typedef struct eyes {
     const cconv_plan *plan;
     const cconv_task *task;
     int64_t slices[2];                  /* of the kernel, that the task sees */
-    int64_t block, first;               /* the block's number, and its first tap among those of its channels */
+    int64_t first;                      /* of the block's taps, among those of its channels */
+    int views_made;
     view *views;                        /* NULL: everything is to be multiplied */
 } eyes;
 
@@ -34,8 +35,6 @@ typedef struct seen_taps {
 CCONV_INLINE eyes open_eyes(const cconv_plan *plan, const cconv_task *task, view views[VIEWS])
 {
     eyes e = {plan, task, {0, 0}, 0, 0, plan->skips ? views : NULL};
-    int i;
-    for (i = 0; i < VIEWS && e.views; i++) views[i].block = 0;
     cconv_taps_inside(plan, 0, task->od, task->od, e.slices);
     return e;
 }
@@ -57,7 +56,7 @@ CCONV_INLINE int64_t columns_of_call(const eyes *e, int64_t column, int64_t colu
 /* To the next block. */
 CCONV_INLINE void turn_eyes(eyes *e, int64_t first)
 {
-    e->block++;
+    e->views_made = 0;
     e->first = first;
 }
 
@@ -65,7 +64,6 @@ static void look(const eyes *e, const int64_t range[4], int64_t taps, const ptrd
 {
     const int64_t *k = e->plan->desc.kernel;
     int64_t t, place = e->first % e->plan->kernel;
-    v->block = e->block;
     v->from = w_at;
     memcpy(v->range, range, sizeof v->range);
     v->taps = 0;
@@ -80,19 +78,24 @@ static void look(const eyes *e, const int64_t range[4], int64_t taps, const ptrd
 }
 
 /* Of the taps of the block, given by where each begins, those that outputs see from row to last_row and column to last_column of the task. */
-CCONV_INLINE seen_taps see_taps(const eyes *e, int64_t taps, const ptrdiff_t *x_at, const ptrdiff_t *w_at, int64_t row, int64_t last_row, int64_t column,
+CCONV_INLINE seen_taps see_taps(eyes *e, int64_t taps, const ptrdiff_t *x_at, const ptrdiff_t *w_at, int64_t row, int64_t last_row, int64_t column,
                                 int64_t last_column)
 {
     seen_taps seen = {taps, x_at, w_at};
     const int64_t *k = e->plan->desc.kernel;
     int64_t range[4];
     view *v;
+    int i = 0;
     if (!e->views) return seen;
     cconv_taps_inside(e->plan, 1, e->task->first[1] + row, e->task->first[1] + last_row, range);
     cconv_taps_inside(e->plan, 2, e->task->first[2] + column, e->task->first[2] + last_column, range + 2);
     if (e->slices[1] - e->slices[0] == k[0] && range[1] - range[0] == k[1] && range[3] - range[2] == k[2]) return seen;
-    v = &e->views[(range[0] + 3 * range[1] + 2 * range[2] + 7 * range[3]) % VIEWS];
-    if (v->block != e->block || v->from != w_at || memcmp(v->range, range, sizeof range) != 0) look(e, range, taps, x_at, w_at, v);
+    while (i < e->views_made && (e->views[i].from != w_at || memcmp(e->views[i].range, range, sizeof range) != 0)) i++;
+    v = &e->views[i < VIEWS ? i : VIEWS - 1];
+    if (i == e->views_made) {
+        look(e, range, taps, x_at, w_at, v);
+        e->views_made += i < VIEWS;
+    }
     seen.taps = v->taps;
     seen.x_at = v->x_at;
     seen.w_at = v->w_at;
