@@ -55,6 +55,7 @@ static cconv_desc nonsense(void)
         else if (chance(2)) *single[pick(0, 4)] = number;
         else (chance(2) ? d.input_stride : chance(2) ? d.weight_stride : d.output_stride)[pick(0, 4)] = number;
     }
+    if (chance(30)) d.batch = 0;
     if (chance(40)) d.compute = (cconv_type)pick(0, 20);
     if (chance(40)) d.input_type = (cconv_type)draw(), d.weight_type = (cconv_type)pick(0, 20);
     if (chance(40)) d.output_type = (cconv_type)draw(), d.border = (cconv_border)pick(0, 9);

@@ -128,7 +128,7 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), samples = d->batch * plan->output[0];
-    const int64_t at_once = most(2 * FEWEST_TURNED, BAND_VALUES / (d->input[1] * d->input[2] + 1)), pixels = d->input[1] * d->input[2];
+    const int64_t pixels = times(d->input[1], d->input[2]), at_once = most(2 * FEWEST_TURNED, BAND_VALUES / (pixels + 1));
     deep_tables t;
     int64_t a;
     make_tables(plan, &t);

@@ -108,7 +108,7 @@ static void upright_bands(cconv_plan *plan, int64_t lanes)
     samples = times(times(d->batch, d->groups), plan->output[0]);
     while (axis_of(d) == 2 && shared && columns > step && times(samples, times(bands, parts(width, columns))) < SHARES) columns = up(parts(columns, 2), step);
     samples = times(samples, parts(width, columns));
-    if (shared && samples < SHARES) {
+    if (shared && samples > 0 && samples < SHARES) {
         while (samples * bands < SHARES && bands < lines) bands++;
         if (samples * bands % 2 && samples * bands < 2 * SHARES && bands < lines) bands++;
     }
