@@ -37,6 +37,12 @@ static cconv_desc sense(void)
     if (kind == 7) d->groups = pick(1, 3), d->in_channels = d->groups * pick(1, 40), d->out_channels = d->groups * pick(1, 40);
     if (d->algorithm > CCONV_TAPS && !chance(8)) d->weights = CCONV_WEIGHTS_PACKED;
     cconv_desc_dense(d);
+    if (kind == 3 && chance(2)) {           /* channels side by side */
+        const int64_t size = (int64_t)size_of[d->compute];
+        d->input_stride[1] = d->output_stride[1] = size;
+        d->input_stride[4] = d->output_stride[4] = d->groups * size;
+        d->input_stride[3] = d->output_stride[3] = 64 * d->groups * size;
+    }
     return *d;
 }
 

@@ -215,3 +215,16 @@ def test_what_no_result_sees_decides_nothing(kernel, stride, size, mode):
             seen = x.copy()
             seen[:, :, size[0] - over[0] :] = seen[:, :, :, size[1] - over[1] :] = 1e9
             np.testing.assert_array_equal(cconv.conv2d(seen, w, **options), want)
+
+
+@pytest.mark.parametrize("shape, kernel, padding, groups", [((1, 8, 3, 3), (3, 1), (1, 0), 1), ((3, 4, 1, 456), (1, 8), (2, 1), 2), ((1, 16, 7, 9), (5, 5), 2, 1)])
+def test_rows_at_a_border_go_alone_as_those_inside_do(shape, kernel, padding, groups):
+    """A unit that is not finite goes row by row; a review found rows at a border that wanted more memory than those inside."""
+    x = np.ones(shape, np.float32)
+    x[0, 0, shape[2] // 2, shape[3] // 2] = np.nan
+    w = np.ones((24, shape[1] // groups, *kernel), np.float32)
+    want = cconv.conv2d(x, w, padding=padding, groups=groups, algorithm="loop")
+    y = cconv.conv2d(x, w, padding=padding, groups=groups, algorithm="winograd")
+    last = cconv.conv2d(np.ascontiguousarray(np.moveaxis(x, 1, -1)), w, padding=padding, groups=groups, layout="channels_last", algorithm="winograd")
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(want))
+    np.testing.assert_array_equal(np.isnan(np.moveaxis(last, -1, 1)), np.isnan(want))

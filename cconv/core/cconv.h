@@ -101,7 +101,7 @@ typedef enum cconv_algorithm {
     CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
     CCONV_FAST,             /* the fastest; pictures may go by fft, and by products that cancel */
     CCONV_ROWS, CCONV_TAPS,
-    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2, or 2 to 16 rows, or columns of one (times the stride); floats; weights that are packed */
+    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2; 2 to 16 rows, or one row of 2 to 16 columns (times the stride), of 128 weights; floats; packed weights */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */
@@ -128,7 +128,7 @@ typedef struct cconv_desc {
     cconv_weights weights;
     int exact;                                  /* sums of integers must be exact, whatever the input's type is: no algorithm that rounds */
     int64_t rank;                               /* what cconv_rank says of the weights; 0: not known, no CCONV_SEPARABLE, CCONV_BOX or CCONV_INTEGER */
-    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis, or 6 products along the height; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
+    int64_t tile;                               /* of winograd: 2 or 4 outputs along an axis, or 6 products along one axis; of fft: its length, a power of 2 from 16 to 1024; 0: the fastest */
     const char *isa;                            /* NULL: the best there is */
 } cconv_desc;
 
@@ -155,7 +155,7 @@ typedef struct cconv_plan {
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c, upright.c; edge, wide: fft.c too */
     int64_t input_extent[2], weight_extent[2], output_extent[2];    /* bytes below element 0, and from it on */
     size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
-    int64_t pixel;              /* values from one pixel to the next, where `taps` leaves their channels side by side; else 0 */
+    int64_t pixel;              /* values from one pixel to the next, where the channels of the input on its way lie side by side; else 0 */
     int once, to_the_end, straight, tabled;     /* rows_layout.c */
     int64_t rows_apart, input_row, output_row, short_rows, kernel_columns, counts[2][8];
     ptrdiff_t table[120];

@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16, TURNED_SHARED = 1 << 21 };
 
 /* Whether planes should be turned: small ones that `rows` would take apart by a stride, where it does not read 3x3 neighbours in place. */
 static int turned(const cconv_plan *plan)
@@ -20,9 +20,9 @@ static int turned(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const int near = d->kernel[1] == 3 && d->kernel[2] == 3 && d->dilation[1] == 1 && d->dilation[2] == 1 && d->stride[1] == 2 && d->stride[2] == 2;
-    return d->stride[2] > 1 && d->kernel[2] > 1 && !near && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
+    return d->stride[1] > 1 && d->stride[2] > 1 && d->kernel[2] > 1 && !near && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
            && d->input_stride[1] % size == 0 && d->output_stride[4] == size && plan->output[2] <= TURNED_COLUMNS && d->input[2] <= 4 * TURNED_COLUMNS
-           && times(d->input[1], d->input[2]) <= BAND_VALUES;
+           && times(d->input[1], d->input[2]) <= BAND_VALUES / FEWEST_TURNED;
 }
 
 static int pixels_lie(const cconv_plan *plan)
@@ -124,22 +124,33 @@ static cconv_status bands_of_copies(const cconv_plan *plan, int64_t groups, int6
     return times(seen(plan, 1, *rows), times(seen(plan, 2, *columns), groups)) > BAND_VALUES * 64 ? CCONV_ERROR_ALGORITHM : CCONV_OK;
 }
 
+/* Channels that are turned at a time: as many as stay near, and fewer where several workers should have some. */
+static int64_t turned_at_once(const cconv_plan *plan, int64_t samples)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t near = BAND_VALUES / (d->input[1] * d->input[2] + 1), work = times(times(plan->taps, d->groups), times(plan->output[1], plan->output[2]));
+    int64_t blocks = parts(d->groups, most(FEWEST_TURNED, near));
+    if (!plan->alone && work >= TURNED_SHARED && samples > 0) blocks = most(blocks, least(d->groups / FEWEST_TURNED, parts(SHARES, samples)));
+    return parts(d->groups, blocks);
+}
+
 cconv_status cconv_deep_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), samples = d->batch * plan->output[0];
-    const int64_t pixels = times(d->input[1], d->input[2]), at_once = most(2 * FEWEST_TURNED, BAND_VALUES / (pixels + 1));
+    const int turn = !pixels_lie(plan);
+    const int64_t block = turn ? turned_at_once(plan, samples) : d->groups;
     deep_tables t;
     int64_t a;
     make_tables(plan, &t);
-    plan->turn_in_place = !pixels_lie(plan);
-    plan->group_block = plan->pixel = plan->turn_in_place ? parts(d->groups, parts(d->groups, at_once)) : d->groups;
     memcpy(plan->band, plan->output, sizeof plan->band);
     plan->band[0] = 1;
     plan->read_in_place = cconv_zeros_outside(plan);
-    if (plan->turn_in_place) plan->band[1] = plan->output[1];
+    if (turn) plan->band[1] = plan->output[1];
     else if (plan->read_in_place) bands_in_place(plan, t.pairs, &plan->band[t.along], &plan->band[3 - t.along], samples);
-    else if (bands_of_copies(plan, plan->pixel, &plan->band[1], &plan->band[2], samples * parts(d->groups, plan->pixel)) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
+    else if (bands_of_copies(plan, block, &plan->band[1], &plan->band[2], samples) != CCONV_OK) return CCONV_ERROR_ALGORITHM;
+    plan->turn_in_place = turn;          /* the planes, and then the results */
+    plan->group_block = plan->pixel = block;
     for (a = 0; a < 3; a++) plan->bands[a] = parts(plan->output[a], plan->band[a]);
     plan->out_blocks = 1;
     plan->tasks = samples * parts(d->groups, plan->group_block) * plan->bands[1] * plan->bands[2];
@@ -148,10 +159,10 @@ cconv_status cconv_deep_lay_out(cconv_plan *plan)
     plan->row_pitch = plan->read_in_place ? 0 : up(seen(plan, 2, plan->band[2]) * plan->pixel, MAX_VECTOR);
     plan->plane = plan->read_in_place ? pitch_of(plan) : seen(plan, 1, plan->band[1]) * plan->row_pitch;
     cconv_note_weights(plan);
-    plan->packed_bytes = (size_t)(plan->taps * pitch_of(plan) * size) + 64;
+    plan->packed_bytes = (size_t)((plan->taps * pitch_of(plan) + MAX_VECTOR) * size) + 64;       /* a few channels are read as a whole vector */
     plan->planes_at = (size_t)up((int64_t)sizeof(deep_tables), 64);
     plan->panel_at = plan->planes_at + (size_t)up((plan->plane + SLACK) * size, 64);      /* planes that were turned */
-    plan->ordered_at = plan->panel_at + (size_t)(plan->turn_in_place ? up((pixels * plan->pixel + SLACK) * size, 64) : 0);
+    plan->ordered_at = plan->panel_at + (size_t)(plan->turn_in_place ? up((d->input[1] * d->input[2] * plan->pixel + SLACK) * size, 64) : 0);
     plan->sums_at = plan->ordered_at + plan->packed_bytes;          /* results that are to be turned */
     plan->workspace_bytes = plan->sums_at + (size_t)(plan->turn_in_place ? up((plan->band[1] * plan->band[2] * plan->pixel + SLACK) * size, 64) : 0) + 64;
     return CCONV_OK;

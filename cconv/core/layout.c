@@ -365,7 +365,7 @@ void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
 cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;
-    plan->skips = cconv_skipping(plan) < 1;
+    plan->skips = !plan->alone && cconv_skipping(plan) < 1;       /* rows alone are laid out alike, wherever they are */
     plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
     cconv_lay_out_phases(plan);
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;

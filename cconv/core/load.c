@@ -225,18 +225,18 @@ static void load_row_of_pixels(const cconv_plan *plan, const char *row, int64_t 
 void cconv_load_pixels(const cconv_plan *plan, const cconv_task *task, const char *channel, int64_t channels, char *pixels)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t row_bytes = plan->row_pitch * (int64_t)cconv_type_size(plan->plane_type), slice_rows = plan->plane * plan->pixel / plan->row_pitch / d->kernel[0];
+    const int64_t size = (int64_t)cconv_type_size(plan->plane_type), row_bytes = plan->row_pitch * size, slice = plan->plane * plan->pixel / d->kernel[0];      /* of taps; deep has but one */
     int64_t first[3], count[3], kd, r;
     int a;
     for (a = 1; a < 3; a++) {
         first[a] = task->first[a] * d->stride[a] - d->before[a];
         count[a] = (task->size[a] - 1) * d->stride[a] + (d->kernel[a] - 1) * d->dilation[a] + 1;
     }
-    for (kd = 0; kd < d->kernel[0]; kd++, pixels += slice_rows * row_bytes) {
+    for (kd = 0; kd < d->kernel[0]; kd++) {
         const int64_t depth = source(task->od * d->stride[0] + kd * d->dilation[0] - d->before[0], d->input[0], d->border);
         for (r = 0; r < count[1]; r++) {
             const int64_t h = depth < 0 ? -1 : source(first[1] + r, d->input[1], d->border);
-            char *out = pixels + r * row_bytes;
+            char *out = pixels + (kd ? kd * slice * size : 0) + r * row_bytes;
             if (h < 0) fill(plan, out, 1, count[2] * plan->pixel);
             else load_row_of_pixels(plan, channel + depth * d->input_stride[2] + h * d->input_stride[3], first[2], count[2], channels, out);
         }

@@ -3,7 +3,7 @@
  * upright: Winograd's algorithm along one axis alone, for kernels that winograd.c does not serve, and for few channels, where its
  * transforms would take more than they save: along the height, or along the width of kernels of one row.  With the same points, six
  * products make m neighbouring outputs of r taps, m + r = 7: 3 taps cost 6 multiplications instead of 12 for 4 outputs, 5 taps 6 instead of 10
- * for 2.  A stride takes the taps apart into phases, and more than 5 of them are taken in blocks of 3 or 4, whose products are added up: 7
+ * for 2.  A stride takes the taps apart into phases, and more than 5 of them (4 along the width) are taken in blocks of 3 or 4, whose products are added up: 7
  * rows with a stride of 2 are phases of 4 and 3, and 7 with a stride of 1 blocks of 4 and 3: 12 multiplications instead of 21 for 3 outputs.
  *
  *     V[6][line of tiles][plane][block][column]      U[tile of outputs][6][term][output]      S[6][...]
