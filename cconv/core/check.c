@@ -82,22 +82,23 @@ static void tidy_strides(cconv_desc *d, int64_t channels)
     }
 }
 
-/* How many bytes of an array lie below element 0, and from it on. */
+/* How many bytes of an array lie below element 0, and from it on; the strides of one that is empty must be as good. */
 static cconv_status extent_of(const int64_t lengths[5], const int64_t strides[5], cconv_type type, int64_t extent[2])
 {
     const int64_t size = (int64_t)cconv_type_size(type);
-    int a;
-    extent[0] = extent[1] = 0;
-    for (a = 0; a < 5; a++)
-        if (lengths[a] <= 0) return lengths[a] == 0 ? CCONV_OK : CCONV_ERROR_SIZE;
+    int a, empty = 0;
+    extent[0] = 0;
     extent[1] = size;
     for (a = 0; a < 5; a++) {
-        const int64_t steps = lengths[a] - 1, stride = strides[a];
+        const int64_t steps = most(lengths[a], 1) - 1, stride = strides[a];
+        if (lengths[a] < 0) return CCONV_ERROR_SIZE;
+        empty |= lengths[a] == 0;
         if (steps == 0) continue;
         if (stride % size || stride > 8 * MEMORY || stride < -8 * MEMORY || times(stride < 0 ? -stride : stride, steps) > 8 * MEMORY)
             return CCONV_ERROR_STRIDE;
         extent[stride > 0] += stride > 0 ? stride * steps : -stride * steps;
     }
+    if (empty) extent[0] = extent[1] = 0;
     return CCONV_OK;
 }
 
