@@ -78,7 +78,7 @@ static void cut_outer_blocks(cconv_plan *plan)
     const int64_t positions = times(times(most(d->batch, 1), plan->output[0]), times(plan->output[1], plan->output[2]));
     const int shared = times(times(d->out_channels, plan->taps), positions) >= OUTER_SHARED;
     int64_t outputs = least(up(plan->outputs, panel), most(1, held / band / panel) * panel), channels;
-    channels = least(plan->channels, most(1, least(held / most(1, plan->together * plan->plane), OUTER_RESULTS / width / most(1, times(outputs, plan->kernel)))));
+    channels = least(plan->channels, most(1, least(held / most(1, times(plan->together, plan->plane)), OUTER_RESULTS / width / most(1, times(outputs, plan->kernel)))));
     plan->out_blocks = parts(plan->outputs, outputs);
     plan->channel_blocks = parts(plan->channels, channels);
     while (shared && outer_tasks(plan) < SHARES && 2 * plan->out_blocks * panel <= up(plan->outputs, panel)) plan->out_blocks *= 2;
