@@ -37,23 +37,26 @@ CCONV_INLINE V NAME(see)(const int edge, const T *p, int64_t c, int64_t width)
     return edge ? LOAD_SOME(p, FROM(c, to), to) : LOAD(p);
 }
 
+#define WEIGHT(i) SET1(*(const T *)(const void *)((const char *)at->w + at->order[i]))
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
 #define ROW_AT(h) ((uint64_t)(h) < (uint64_t)at->height ? (const T *)at->x + (h) * at->x_row + c : zeros)
 /* Returns what is to be fetched next. */
 CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
                                        ptrdiff_t y_row, int64_t rows, int64_t last)
 {
-    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const T *const x = (const T *)at->x, *const zeros = (const T *)at->zeros;
     const V start = SET1(*(const T *)at->bias);
-    const int64_t c = at->column + column, width = at->width;
+    const int64_t c = at->column + column, width = at->width, height = at->height;
+    const ptrdiff_t x_row = at->x_row;
+    int64_t h = at->row, from = h * x_row + c;
     V u[3][3], a[3][2];
     int64_t i;
-#define SPREAD(n, k) u[n][k] = SET1(w[n * 3 + k]);
+#define SPREAD(n, k) u[n][k] = WEIGHT(n * 3 + k);
     EACH_TAP(SPREAD)
 #undef SPREAD
     a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
-    for (i = -2; i < rows; i++) {
-        const T *p = ROW_AT(at->row + i + 2);
+    for (i = -2; i < rows; i++, h++, from += x_row) {
+        const T *p = (uint64_t)h < (uint64_t)height ? x + from : zeros;
         V v[3][2];
         v[0][0] = NAME(see)(edge, p, c, width);
         if (NV > 1) v[0][1] = NAME(see)(edge, p + LANES, c + LANES, width);
@@ -95,12 +98,12 @@ CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv
 CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
                                          ptrdiff_t y_row, int64_t rows, int64_t last)
 {
-    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const T *zeros = (const T *)at->zeros;
     const V start = SET1(*(const T *)at->bias);
     const int64_t c = at->column + 2 * column, width = at->width;
     V u[3][3], a[2], m[2], above[2];
     int64_t i;
-#define SPREAD(n, k) u[n][k] = SET1(w[k == 1 ? n : 3 + 2 * n + k / 2]);
+#define SPREAD(n, k) u[n][k] = WEIGHT(k == 1 ? n : 3 + 2 * n + k / 2);
     EACH_TAP(SPREAD)
 #undef SPREAD
     above[0] = above[1] = ZERO();
@@ -278,6 +281,7 @@ static void NAME(near_spread)(const cconv_near *at, void *y_, ptrdiff_t y_row, i
 #undef SEE_ROW
 #undef THIRD
 #undef EACH_TAP
+#undef WEIGHT
 #undef ROW_AT
 
 #define DEFINE_NEAR(S, STRIP, NV, EDGE) \

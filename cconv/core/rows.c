@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-static const double nothing[1] = {0};
+static const double nothing[SLACK + LINE / sizeof(double)] = {0};
 static const ptrdiff_t in_order[2][MAX_SHORT * MAX_SHORT] = {{0, 4, 8, 12, 16, 20, 24, 28, 32}, {0, 8, 16, 24, 32, 40, 48, 56, 64}};
 
 /* n weights, gathered; returns whether all are finite. */
@@ -34,6 +34,23 @@ static int gather(const cconv_plan *plan, const char *weight, const ptrdiff_t *f
         for (t = 0; t < n; t++) load(weight + from[t], 0, 0, out + t * size, 0, 1, 1);
     }
     return !plan->must_be_finite || cconv_of_type(plan)->within(out, n, INFINITY);
+}
+
+/* Whether weights of the type of the sums are finite; an exponent of nothing but ones overflows into the sign's bit. */
+static int are_finite(const cconv_plan *plan, const char *weight, const ptrdiff_t *from, int64_t n)
+{
+    int64_t t;
+    uint32_t narrow, over = 0;
+    uint64_t wide, beyond = 0;
+    for (t = 0; t < n && plan->desc.compute == CCONV_F32; t++) {
+        memcpy(&narrow, weight + from[t], sizeof narrow);
+        over |= (narrow & 0x7fffffff) + 0x00800000;
+    }
+    for (t = 0; t < n && plan->desc.compute == CCONV_F64; t++) {
+        memcpy(&wide, weight + from[t], sizeof wide);
+        beyond |= (wide & 0x7fffffffffffffff) + 0x0010000000000000;
+    }
+    return !(over >> 31) && !(beyond >> 63);
 }
 
 /* All weights: one table serves them. */
@@ -284,22 +301,23 @@ static void load_region(const cconv_plan *plan, const cconv_task *task, const re
 }
 
 /* One channel, where it lies: nothing is copied. */
-static int run_near(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
+static int run_near(const cconv_plan *plan, cconv_task *task, const char *input, const char *weights, const char *bias, char *work,
                     char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const int64_t depth = task->od * d->stride[0] - d->before[0];
     const int outside = depth < 0 || depth >= d->input[0];
+    const int lie = !plan->prepacked && d->weight_type == d->compute && d->kernel[1] <= MAX_SHORT;
     const table t = table_at(plan, work, 0);
     cconv_near_kernel *const run = d->kernel[1] > MAX_SHORT ? cconv_of_type(plan)->near_tall : cconv_of_type(plan)->near;
-    cconv_task part = *task;
+    const int64_t last = task->group + task->group_count;
     char kept[KEPT + LINE];
     cconv_near at;
     int64_t o;
-    memset(work + plan->planes_at, 0, (size_t)(SLACK * size));
-    at.zeros = work + plan->planes_at;
-    at.x_row = d->input[1] > 1 ? (ptrdiff_t)(d->input_stride[3] / size) : 0;
+    at.zeros = cconv_aligned(nothing);
+    at.order = lie ? t.weight : in_order[size == 8];
+    at.x_row = d->input[1] > 1 ? (ptrdiff_t)plan->input_row : 0;
     at.height = outside ? 0 : d->input[1];
     at.width = d->input[2];
     at.kept = cconv_aligned(kept);
@@ -308,20 +326,22 @@ static int run_near(const cconv_plan *plan, const cconv_task *task, const char *
     at.kernel[1] = d->kernel[2];
     at.row = task->first[1] * d->stride[1] - d->before[1];
     at.column = task->first[2] * d->stride[2] - d->before[2];
-    for (; part.group < task->group + task->group_count; part.group++) {
-        const char *channel = input + part.n * d->input_stride[0] + part.group * d->input_stride[1];
+    for (; task->group < last; task->group++) {
+        const char *channel = input + task->n * d->input_stride[0] + task->group * d->input_stride[1];
         at.x = outside ? channel : channel + depth * d->input_stride[2];
-        for (o = 0; o < part.out_count; o++) {
-            const int64_t out = part.group * plan->outputs + part.out_first + o;
-            at.w = weights + out * plan->taps * size;
-            if (!plan->prepacked) {
-                if (!gather(plan, weights + out * d->weight_stride[0], t.weight, plan->taps, work + plan->ordered_at)) return 0;
-                at.w = work + plan->ordered_at;
+        for (o = 0; o < task->out_count; o++) {
+            const int64_t out = task->group * plan->outputs + task->out_first + o;
+            const char *w = plan->prepacked ? weights + out * plan->taps * size : weights + out * d->weight_stride[0];
+            if (lie && plan->must_be_finite && !are_finite(plan, w, t.weight, plan->taps)) return 0;
+            if (!plan->prepacked && !lie) {
+                if (!gather(plan, w, t.weight, plan->taps, work + plan->ordered_at)) return 0;
+                w = work + plan->ordered_at;
             }
+            at.w = w;
             at.bias = bias && d->divisor == 1 ? bias + out * size : (const char *)nothing;
-            at.next = (const char *)at.x + (o + 1 == part.out_count ? d->input_stride[1] : 0) + most(at.row, 0) * d->input_stride[3];
-            run(&at, d->stride[1], output + cconv_output_at(plan, &part) + o * d->output_stride[1], (ptrdiff_t)(d->output_stride[3] / size),
-                task->size[1], task->size[2]);
+            at.next = (const char *)at.x + (o + 1 == task->out_count ? d->input_stride[1] : 0) + most(at.row, 0) * d->input_stride[3];
+            run(&at, d->stride[1], output + cconv_output_at(plan, task) + o * d->output_stride[1], (ptrdiff_t)plan->output_row, task->size[1],
+                task->size[2]);
             at.fresh = 0;
         }
     }
