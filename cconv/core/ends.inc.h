@@ -85,6 +85,11 @@ static void NAME(load_same)(const char *x_, ptrdiff_t x_row, ptrdiff_t x_step, v
                 if (n - i == LANES) STORE(y + i, EVENS(u, v));
                 else STORE_PART(y + i, n - i, EVENS(u, v));
             }
+        } else if (x_step == 4 * (ptrdiff_t)sizeof(T) && n > LANES) {       /* the last vector ends with the last value */
+#define FOURTH(WHICH, p) WHICH(WHICH(LOAD(p), LOAD((p) + LANES)), WHICH(LOAD((p) + 2 * LANES), LOAD((p) + 3 * LANES)))
+            for (i = 0; i + LANES < n; i += LANES) STORE(y + i, FOURTH(EVENS, x + 4 * i));
+            STORE(y + n - LANES, FOURTH(ODDS, x + 4 * (n - LANES) - 3));
+#undef FOURTH
         } else {
             for (i = 0; i < n; i++) y[i] = *(const T *)(const void *)(x_ + i * x_step);
         }

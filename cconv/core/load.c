@@ -196,10 +196,10 @@ void cconv_load_planes(const cconv_plan *plan, const cconv_task *task, const cha
 static void load_neighbours(const cconv_plan *plan, const char *from, int64_t count, int64_t channels, char *out)
 {
     const int64_t size = (int64_t)cconv_type_size(plan->plane_type), *stride = plan->desc.input_stride, pixel = plan->pixel * size;
-    if (stride[1] != size)
-        cconv_of_type(plan)->turn(from, (ptrdiff_t)(stride[1] / size), channels, count, out, (ptrdiff_t)plan->pixel);
-    else if (channels == plan->pixel && stride[4] == pixel)
+    if (channels == plan->pixel && stride[4] == pixel && (channels == 1 || stride[1] == size))
         loader(plan)(from, 0, (ptrdiff_t)size, out, 0, 1, count * channels);
+    else if (stride[1] != size)
+        cconv_of_type(plan)->turn(from, (ptrdiff_t)(stride[1] / size), channels, count, out, (ptrdiff_t)plan->pixel);
     else
         loader(plan)(from, step_of(stride[4], 1, count), (ptrdiff_t)size, out, (ptrdiff_t)plan->pixel, count, channels);
 }
