@@ -27,7 +27,7 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), group = index / plan->tiles, tile = index % plan->tiles;
     const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
-    const int64_t taps = d->kernel[1] * d->kernel[2], terms = terms_of(plan), each = terms / slices_of(plan);
+    const int64_t taps = d->kernel[1] * d->kernel[2], terms = terms_of(plan), each = terms / slices_of(plan), at_once = BLOCK_TAPS / taps;
     char *u = packed + plan->header + (group * upright_values(plan) + UPRIGHT * terms * first) * size;
     char *same = packed + plan->header + (d->groups * upright_values(plan) + (group * plan->outputs + first) * plan->taps) * size;
     double ordered[BLOCK_TAPS * MAX_VECTOR];            /* of two vectors of output channels */
@@ -35,8 +35,8 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     int64_t s, o;
     any.must_be_finite = 0;
     for (s = 0; s < slices_of(plan); s++) {
-        cconv_order_tile(&any, group, tile, s * taps, taps, weight, (char *)ordered);
-        kernels->upright.raise(ordered, d->kernel[axis_of(d)], d->stride[axis_of(d)], block_taps(d), blocks_of(d), across_taps(d) * pitch,
+        if (s % at_once == 0) cconv_order_tile(&any, group, tile, s * taps, least(at_once, slices_of(plan) - s) * taps, weight, (char *)ordered);
+        kernels->upright.raise((char *)ordered + s % at_once * taps * pitch * size, d->kernel[axis_of(d)], d->stride[axis_of(d)], block_taps(d), blocks_of(d), across_taps(d) * pitch,
                                u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
     }
     for (o = 0; o < count; o++)

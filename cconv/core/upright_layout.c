@@ -79,7 +79,7 @@ static double line_across(const cconv_plan *plan, int64_t lanes)
  * V, and a vector of it; a term's weight of an output. */
 double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
 {
-    const double load = 79, apart = 10, deal = 20, lift = 80, lift_vector = 30, pack = blocks_of(&plan->desc) > 1 ? 220 : 143;
+    const double load = 79, apart = 10, deal = 20, lift = 80, lift_vector = 30, pack = blocks_of(&plan->desc) > 1 ? 180 : 120;
     const cconv_desc *d = &plan->desc;
     const int upright = axis_of(d) == 1;
     const double lines = (double)(upright ? parts(plan->output[1], tile_size(d)) : plan->output[1]);
@@ -88,12 +88,12 @@ double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
     const double loaded = load + ((d->stride[2] > 1 ? apart : 0) + (upright ? 0 : deal)) * width / (double)lanes;
     const int64_t seen = upright ? plan->output[2] + d->kernel[2] / d->stride[2] : tiles_along(d, plan->output[2]);
     const double lifted = (double)blocks_of(d) * (lift + lift_vector * (double)parts(seen, lanes));
-    const double weights = (double)terms_of(plan) * (double)plan->outputs;
+    const double weights = (double)terms_of(plan) * (double)plan->outputs, kernels = (double)slices_of(plan) * (double)plan->outputs;
     const int64_t columns = columns_of_band(plan, lanes);
     const double uses = ceil(lines / (double)lines_of_band(plan, columns)) * (double)parts(plan->output[2], columns);
     const double bytes = 6 * weights * (double)cconv_type_size(d->compute) * uses;
     return cconv_with_weights(0.9 * lines * ((along < across ? along : across) + planes * (loaded + lifted)) + (upright ? 0 : 5000), bytes / 2)
-           + cconv_with_packing(plan, pack, weights, 6 * weights + (double)plan->taps * (double)plan->outputs);
+           + cconv_with_packing(plan, pack, weights + 0.6 * kernels, 6 * weights + (double)plan->taps * (double)plan->outputs);
 }
 
 /* Bands, enough of them for some workers, and an even number while there are few. */
