@@ -77,7 +77,8 @@ static double choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, i
     loads = (2 + scalars / 2) / (2 * scalars);
     cost[ACROSS] = (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * (plan->skips ? plan->inside[1] * plan->inside[2] : 1)
                    + (plan->channels_last ? 0 : turned);
-    for (*best = 0, form = 1; form < 4; form++)
+    *best = gaps > 0 ? ALONG_ROWS : ALONG_GAPS;     /* of two that take the same the one that may read where the input lies */
+    for (form = ALONG_ROWS; form <= ACROSS; form++)
         if (cost[form] < cost[*best]) *best = form;
     return cost[*best];
 }
