@@ -281,14 +281,13 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const tables t = tables_of(plan, work);
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
-    cconv_task at_index, copied;
+    cconv_task at_index;
     view views[VIEWS];
     const cconv_task *const task = &at_index;
     int64_t c, at, tile, channel_0;
     block b;
     cconv_task_at(plan, index, &at_index);
     channel_0 = task->group * plan->outputs;
-    copied = *task;
     b.plan = plan;
     b.task = task;
     b.x = plan->form == ALONG_PANEL ? panel : planes;
@@ -311,12 +310,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         steps_of(plan, step);
         b.x_row = task->size[1] > 1 ? step[2] * d->stride[1] : 0;      /* one alone takes no step, and the product could overflow */
         b.x_step = task->size[2] > 1 ? step[3] * d->stride[2] : 0;
-        if (plan->read_in_place) copied.size[1] = 0;
-    } else if (plan->read_in_place) {   /* whole vectors; the rows that hold what is left are copied */
-        const int64_t rows = task->size[1], lanes = kernels->lanes;
-        b.whole = rows * task->size[2] / lanes * lanes;
-        copied.first[1] += b.whole / task->size[2];
-        copied.size[1] = rows - b.whole / task->size[2];
+    } else if (plan->read_in_place) {
+        b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied */
     }
     if (plan->form == ACROSS) {
         char *start = work + plan->bias_at;
@@ -327,18 +322,22 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     for (c = 0; c < plan->channels; c += plan->channel_block) {
         const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * plan->channels + c) * d->input_stride[1];
-        if (plan->pixel > plan->channel_block) {                /* all of them lie there */
-            if (c == 0 && copied.size[1] > 0) cconv_load_pixels(plan, task, channel, plan->channels, planes);
-            b.x = planes + c * size;
-        } else if (plan->pixel && copied.size[1] > 0) {
-            cconv_load_pixels(plan, task, channel, held, planes);
-        } else if (copied.size[1] > 0) {
-            cconv_load_planes(plan, &copied, channel, held, planes + (copied.first[1] - task->first[1]) * plan->row_pitch * size, c == 0);
-        }
         b.here = plan->read_in_place ? channel + task->od * d->stride[0] * d->input_stride[2]
                                            + task->first[1] * d->stride[1] * d->input_stride[3]
                                            + task->first[2] * d->stride[2] * d->input_stride[4] : NULL;
-        if (plan->read_in_place && plan->form == ACROSS) b.x = b.here;
+        if (plan->read_in_place && plan->form == ACROSS) {
+            b.x = b.here;
+        } else if (plan->read_in_place) {
+            kernels->load[d->compute](b.here + b.whole * size, (ptrdiff_t)d->input_stride[1], (ptrdiff_t)size, planes + b.whole * size,
+                                      (ptrdiff_t)plan->plane, held, task->size[1] * task->size[2] - b.whole);
+        } else if (plan->pixel > plan->channel_block) {         /* all of them lie there */
+            if (c == 0) cconv_load_pixels(plan, task, channel, plan->channels, planes);
+            b.x = planes + c * size;
+        } else if (plan->pixel) {
+            cconv_load_pixels(plan, task, channel, held, planes);
+        } else {
+            cconv_load_planes(plan, task, channel, held, planes, c == 0);
+        }
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
