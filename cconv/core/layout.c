@@ -179,6 +179,13 @@ static void cut(cconv_plan *plan)
     band = parts(height, bands);
     plan->band[0] = 1;
     plan->band[1] = parts(height, parts(height, band));
+    bands = parts(height, band);
+    if (plan->form == ALONG_GAPS && bands > 1 && tasks(samples, bands, plan) >= SHARES)     /* as many bands, of whole vectors */
+        for (band = plan->band[1]; band < height && parts(height, band) == bands; band++)
+            if (band * row % MAX_VECTOR == 0) {
+                plan->band[1] = band;
+                break;
+            }
     if (rows && parts(height, band) > 1) plan->band[1] = least(height, up(plan->band[1], 8 * step));
     plan->bands[0] = plan->output[0];
     plan->bands[1] = parts(height, plan->band[1]);
