@@ -118,9 +118,13 @@ def _converted(part: Part, job: Job, dense: bool) -> Part:
     for a, length in enumerate(lengths):
         m, k, s, d, first = part.y.shape[2 + a], job.w.shape[2 + a], given.stride[a], given.dilation[a], part.start[a]
         n, before = x.shape[2 + a], given.pads[a][0]
-        at, step, spread = loop.tap_map(n, before, first, m, k, s, d, given.mode)
-        if dense or skips:
-            at, step, spread = loop.tap_map(n, before, first * s, length, 1, 1, 1, given.mode)[0], s, d
+        # What stride and dilation have in common changes no order of taps, nor does it where each tap has its own phase.
+        common = 1 if dense or skips else math.gcd(s, d)
+        step, spread = s // common, d // common
+        if not (dense or skips) and (step >= k or spread >= m):
+            at, step, spread = loop.tap_map(n, before, first, m, k, s, d, given.mode)
+        else:
+            at = loop.tap_map(n, before, first * step, (length - 1) // common + 1, 1, common, 1, given.mode)[0]
         values = np.flatnonzero(at >= 0)
         left, right = (values[0], values[-1] + 1) if len(values) else (len(at), len(at))
         strides.append(step)

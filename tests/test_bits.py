@@ -158,6 +158,21 @@ def test_samples_of_one_column_are_those_of_a_batch_of_one(shape, kernel, option
     np.testing.assert_array_equal(out[..., 1:2], want)
 
 
+@pytest.mark.parametrize("algorithm", ["rows", "taps"])
+def test_arrays_of_another_byte_order_strided_and_dilated(algorithm):
+    rng, seen = np.random.default_rng(SEED), 0
+    while seen < 150:
+        size, kernel, stride, dilation = ([int(v) for v in rng.integers(low, high, 2)] for low, high in ((20, 90), (1, 8), (1, 5), (1, 5)))
+        if any((k - 1) * d + 1 > n for n, k, d in zip(size, kernel, dilation, strict=True)):
+            continue
+        c, o, padding = (int(v) for v in rng.integers((1, 1, 0), (4, 4, 3)))
+        x, w = rng.standard_normal((1, c, *size)).astype("f"), rng.standard_normal((o, c, *kernel)).astype("f")
+        options = {"stride": stride, "dilation": dilation, "padding": padding, "algorithm": algorithm}
+        got = cconv.conv2d(x.astype(x.dtype.newbyteorder()), w, **options)
+        assert got.tobytes() == cconv.conv2d(x, w, **options).tobytes(), f"x {x.shape}, w {w.shape}, {options}"
+        seen += 1
+
+
 def test_auto_chooses_alike_for_every_instruction_set(monkeypatch):
     """Else its results would have other bits on another CPU."""
     fused = [isa for isa in cconv.engine.instruction_sets() if isa != "generic"]
