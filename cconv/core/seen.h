@@ -60,21 +60,26 @@ CCONV_INLINE void turn_eyes(eyes *e, int64_t first)
     e->first = first;
 }
 
+/* Row by row of the kernel. */
 static void look(const eyes *e, const int64_t range[4], int64_t taps, const ptrdiff_t *x_at, const ptrdiff_t *w_at, view *v)
 {
-    const int64_t *k = e->plan->desc.kernel;
-    int64_t t, place = e->first % e->plan->kernel;
+    const int64_t *k = e->plan->desc.kernel, place = e->first % e->plan->kernel;
+    int64_t kd = place / (k[1] * k[2]), kh = place / k[2] % k[1], kw = place % k[2], t, n = 0;
     v->from = w_at;
     memcpy(v->range, range, sizeof v->range);
-    v->taps = 0;
-    for (t = 0; t < taps; t++) {
-        const int64_t kd = place / (k[1] * k[2]), kh = place / k[2] % k[1], kw = place % k[2];
-        if (kd >= e->slices[0] && kd < e->slices[1] && kh >= range[0] && kh < range[1] && kw >= range[2] && kw < range[3]) {
-            v->x_at[v->taps] = x_at[t];
-            v->w_at[v->taps++] = w_at[t];
-        }
-        if (++place == e->plan->kernel) place = 0;
+    for (t = 0; t < taps; t += k[2] - kw, kw = 0) {
+        const int64_t first = t + most(range[2] - kw, 0), end = least(t + range[3] - kw, taps);
+        int64_t i;
+        if (kd >= e->slices[0] && kd < e->slices[1] && kh >= range[0] && kh < range[1])
+            for (i = first; i < end; i++, n++) {
+                v->x_at[n] = x_at[i];
+                v->w_at[n] = w_at[i];
+            }
+        if (++kh < k[1]) continue;
+        kh = 0;
+        if (++kd == k[0]) kd = 0;
     }
+    v->taps = n;
 }
 
 /* Of the taps of the block, given by where each begins, those that outputs see from row to last_row and column to last_column of the task. */
