@@ -23,7 +23,7 @@ import numpy as np
 import cconv
 
 Case = tuple[Callable[..., Any], tuple[np.ndarray, np.ndarray], dict[str, Any], tuple[str, ...]]
-LAYER_WAYS, PICTURE_WAYS = ("rows", "taps", "winograd"), ("rows", "separable", "box", "integer", "fft")
+LAYER_WAYS, PICTURE_WAYS = ("rows", "taps", "winograd"), ("rows", "winograd", "separable", "box", "integer", "fft")
 
 
 def number(rng: np.random.Generator, low: int, high: int) -> int:

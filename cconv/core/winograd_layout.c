@@ -17,6 +17,7 @@ enum {
     MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it; upright, of any input channels */
+    LEAST_FAST = 4,                     /* where CCONV_FAST does */
 };
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
@@ -159,7 +160,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const double direct = cconv_skipping(plan) * weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
     const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 30 * weights / (double)lanes : 0;       /* those of taps */
     double cost;
-    if (plan->desc.algorithm == CCONV_AUTO && plan->outputs < LEAST_CHANNELS) return 0;
+    if (plan->outputs < (plan->desc.algorithm == CCONV_AUTO ? LEAST_CHANNELS : LEAST_FAST)) return 0;
     cheapest(plan, &cost);
     return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute)) + ordered;
 }
