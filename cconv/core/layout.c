@@ -117,7 +117,8 @@ int cconv_taps_pay(const cconv_plan *plan)
     int form;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
     cconv_lay_out_phases(&other);
-    across = vectors * (taps * cconv_skipping(plan) * choose_form(&other, lanes, MAX_TILE, &form) + 4 * ceil(taps / (double)BLOCK_TAPS)) + 200;
+    across = vectors * (taps * cconv_skipping(plan) * choose_form(&other, lanes, MAX_TILE, &form) + 1 + 4 * ceil(taps / (double)BLOCK_TAPS)) + 400
+             + 2 * (double)plan->channels * lines * (double)input[2] / (double)lanes;      /* the last: loading */
     if (in_place) {         /* which only taps must copy: near.inc.h */
         rows = vectors * (0.7 * taps * (double)up(plan->output[2], lanes) / width + 4) * (stride[1] == 2 ? 1.5 : 1) + outputs * strips * 40;
         across += 10 * lines;
