@@ -381,6 +381,7 @@ CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
+CCONV_HIDDEN int cconv_meets_border(const cconv_desc *d);
 CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_is_large(const cconv_plan *plan);

@@ -116,6 +116,7 @@ int cconv_taps_pay(const cconv_plan *plan)
     cconv_plan other = *plan;
     int form;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
+    if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input is read where it lies */
     cconv_lay_out_phases(&other);
     across = vectors * (taps * cconv_skipping(plan) * choose_form(&other, lanes, MAX_TILE, &form) + 1 + 4 * ceil(taps / (double)BLOCK_TAPS)) + 400
              + 2 * (double)plan->channels * lines * (double)input[2] / (double)lanes;      /* the last: loading */
@@ -217,13 +218,19 @@ int cconv_is_large(const cconv_plan *plan)
            >= STREAMED / (int64_t)cconv_type_size(d->compute);
 }
 
-/* Whether nothing but zeros lies outside the picture. */
+/* Whether some output sees what lies outside the picture. */
+int cconv_meets_border(const cconv_desc *d)
+{
+    int a;
+    for (a = 0; a < 3; a++)
+        if (d->before[a] > 0 || d->after[a] > 0) return 1;
+    return 0;
+}
+
+/* Whether nothing but zeros lies there. */
 int cconv_zeros_outside(const cconv_plan *plan)
 {
-    const cconv_desc *d = &plan->desc;
-    int a, border = 0;
-    for (a = 0; a < 3; a++) border |= d->before[a] > 0 || d->after[a] > 0;
-    return !border || (d->border == CCONV_CONSTANT && d->border_value == 0);
+    return !cconv_meets_border(&plan->desc) || (plan->desc.border == CCONV_CONSTANT && plan->desc.border_value == 0);
 }
 
 /* Whether vectors along rows without gaps can read an input of one tap where it lies, and should. */
@@ -292,11 +299,9 @@ void cconv_note_weights(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t *k = d->kernel, *stride = d->weight_stride;
-    int a;
     plan->dense_weights = (k[1] == 1 || stride[3] == times(k[2], stride[4])) && (k[0] == 1 || stride[2] == times(k[1] * k[2], stride[4]))
                           && (plan->channels == 1 || stride[1] == times(k[0] * k[1] * k[2], stride[4]));
-    for (a = 0; a < 3; a++)
-        plan->must_be_finite |= d->border == CCONV_CONSTANT && d->border_value == 0 && (d->before[a] > 0 || d->after[a] > 0);
+    plan->must_be_finite = d->border == CCONV_CONSTANT && d->border_value == 0 && cconv_meets_border(d);
 }
 
 /* How many input rows or columns a band sees. */

@@ -61,6 +61,7 @@
 #define cconv_load_planes CCONV_JOIN(CCONV_PREFIX, cconv_load_planes)
 #define cconv_load_window CCONV_JOIN(CCONV_PREFIX, cconv_load_window)
 #define cconv_measure_arrays CCONV_JOIN(CCONV_PREFIX, cconv_measure_arrays)
+#define cconv_meets_border CCONV_JOIN(CCONV_PREFIX, cconv_meets_border)
 #define cconv_near_gradient_lay_out CCONV_JOIN(CCONV_PREFIX, cconv_near_gradient_lay_out)
 #define cconv_near_gradient_run CCONV_JOIN(CCONV_PREFIX, cconv_near_gradient_run)
 #define cconv_near_gradient_serves CCONV_JOIN(CCONV_PREFIX, cconv_near_gradient_serves)

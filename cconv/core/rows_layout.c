@@ -116,14 +116,6 @@ int64_t cconv_rows_block(const cconv_plan *plan, rest *of, columns *c)
     return taps;
 }
 
-static int meets_border(const cconv_desc *d)
-{
-    int a;
-    for (a = 0; a < 3; a++)
-        if (d->before[a] > 0 || d->after[a] > 0) return 1;
-    return 0;
-}
-
 /* How a plan by rows reads its input and writes its results. */
 static void choose_places(cconv_plan *plan)
 {
@@ -131,7 +123,7 @@ static void choose_places(cconv_plan *plan)
     const cconv_type_kernels *const kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = kernels->lanes;
     const int64_t width = plan->band[2], last_width = (plan->output[2] - 1) % width + 1, least_width = least(width, last_width);
-    const int border = meets_border(d);
+    const int border = cconv_meets_border(d);
     const int square = kernels->near && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == d->stride[2] && d->stride[1] <= 2;
     const int tall = kernels->near_tall && plan->once && (d->kernel[1] == 5 || d->kernel[1] == 7) && d->stride[1] == 1 && d->stride[2] == 1
                      && width <= kernels->near_most;
