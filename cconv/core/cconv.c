@@ -4,6 +4,7 @@
  */
 #include "box.c"
 #include "check.c"
+#include "costs.c"
 #include "deep.c"
 #include "dispatch.c"
 #include "fft.c"

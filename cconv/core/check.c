@@ -116,41 +116,17 @@ static void lengths_of(const cconv_desc *d, const int64_t output[3], int64_t len
     }
 }
 
-void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2])
-{
-    const cconv_desc *d = &plan->desc;
-    const int64_t low = d->before[a] - last * d->stride[a], high = d->input[a] + d->before[a] - first * d->stride[a];
-    from[0] = low > 0 ? parts(low, d->dilation[a]) : 0;
-    from[1] = high > 0 ? least(d->kernel[a], parts(high, d->dilation[a])) : 0;
-}
-
-/* Products along an axis that are not with a border of zeros, of all; tap by tap. */
-static double measure_inside(const cconv_plan *plan, int a)
-{
-    enum { MOST_COUNTED = 32 };
-    const cconv_desc *d = &plan->desc;
-    int64_t k, inside = 0;
-    if (d->kernel[a] > MOST_COUNTED || (d->before[a] <= 0 && d->after[a] <= 0) || !cconv_zeros_outside(plan)) return 1;
-    for (k = 0; k < d->kernel[a]; k++) {
-        const int64_t low = d->before[a] - k * d->dilation[a], high = d->input[a] + low;
-        const int64_t first = low > 0 ? parts(low, d->stride[a]) : 0, end = high > 0 ? least(plan->output[a], parts(high, d->stride[a])) : 0;
-        inside += most(0, end - first);
-    }
-    return (double)inside / ((double)d->kernel[a] * (double)plan->output[a]);
-}
-
 cconv_status cconv_measure_arrays(cconv_plan *plan)
 {
     cconv_desc *d = &plan->desc;
     int64_t lengths[3][5];
     cconv_status status;
-    int a;
     lengths_of(d, plan->output, lengths);
     tidy_strides(d, plan->channels);
     status = extent_of(lengths[0], d->input_stride, d->input_type, plan->input_extent);
     if (status == CCONV_OK) status = extent_of(lengths[1], d->weight_stride, d->weight_type, plan->weight_extent);
     if (status == CCONV_OK) status = extent_of(lengths[2], d->output_stride, d->output_type, plan->output_extent);
-    for (a = 0; a < 3; a++) plan->inside[a] = measure_inside(plan, a);
+    cconv_measure_inside(plan);
     return status;
 }
 

@@ -59,6 +59,8 @@ enum {
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
+    BAND_COLUMNS = 4096,    /* of a band of `rows`, */
+    TAPS_COLUMNS = 512,     /* and of `taps` */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
@@ -365,6 +367,16 @@ CCONV_HIDDEN void cconv_load_pixels(const cconv_plan *plan, const cconv_task *ta
 CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *task, const char *sums, int64_t pitch, int64_t plane,
                                    const char *bias, char *output);
 
+/* costs.c: the taps of an axis, from[0] to from[1] - 1, that some of its outputs `first` to `last` see in the picture; others see zeros.  How many
+ * of the products do, for the plan; what multiplications take where those that do not are left out. */
+CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
+CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
+CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
+
+/* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */
+CCONV_HIDDEN double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, int *best);
+CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
+
 /* layout.c: bands of so many rows and columns of one channel's results, a task each, with weights that are packed. */
 CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns);
 
@@ -374,16 +386,12 @@ CCONV_HIDDEN void cconv_lay_out_phases(cconv_plan *plan);
 /* layout.c: the output channels of plan->form in tiles. */
 CCONV_HIDDEN void cconv_lay_out_tiles(cconv_plan *plan);
 
-/* layout.c: whether taps takes less time than rows. */
-CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
-
 /* layout.c: the rest of a plan by taps or rows that has been checked; parts of it that winograd.c shares. */
 CCONV_HIDDEN cconv_status cconv_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_note_weights(cconv_plan *plan);
 CCONV_HIDDEN int cconv_output_holds_sums(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_meets_border(const cconv_desc *d);
 CCONV_HIDDEN int cconv_zeros_outside(const cconv_plan *plan);
-CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_is_large(const cconv_plan *plan);
 
 /* weights.c: how many output channels a tile has, how many weights of a tap lie side by side (up to a whole
@@ -447,8 +455,6 @@ CCONV_HIDDEN cconv_status cconv_outer_run(const cconv_plan *plan, int64_t first,
 CCONV_HIDDEN cconv_status cconv_check(cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_measure_arrays(cconv_plan *plan);
 
-/* check.c: the taps of an axis, from[0] to from[1] - 1, that some of its outputs `first` to `last` see in the picture; others see zeros. */
-CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN cconv_status cconv_weights_extent(const cconv_desc *desc, int64_t extent[2]);
 
 /* check.c: whether it is a plan for this kind of run; a buffer has so many bytes from element 0 on; or holds an array; whether a run may begin. */

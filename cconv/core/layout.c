@@ -17,18 +17,10 @@
 
 #include <math.h>
 
-/* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane; and one of these across outputs,
- * whose scalars need no loading.  Measured over 1000 random layers. */
-static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
-
-/* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are. */
-static const double SKIPPED = 0.75;
-
 enum {
     SUMS_VALUES = 1 << 16,              /* of a task, so that sums and planes stay in an L2 cache */
     PLANE_VALUES = 1 << 15,
     BAND_POSITIONS = 448,
-    BAND_COLUMNS = 4096,
     OUTPUTS = 512,                      /* channels of a task, so that a block of their weights stays there too */
     GROUPS_WORK = 1 << 16,              /* multiplications for which a task takes another group */
     FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
@@ -44,7 +36,7 @@ enum {
  * gets a phase of its own; along the depth always. */
 void cconv_lay_out_phases(cconv_plan *plan)
 {
-    static const int64_t usual_band[3] = {0, 8, BAND_COLUMNS / 8};
+    static const int64_t usual_band[3] = {0, 8, TAPS_COLUMNS};
     const cconv_desc *d = &plan->desc;
     int a;
     for (a = 0; a < 3; a++) {
@@ -56,77 +48,6 @@ void cconv_lay_out_phases(cconv_plan *plan)
         if (plan->apart[a]) plan->reach[a] = 0;
         plan->phases[a] = least(k, plan->cycle[a]);
     }
-}
-
-/* How `taps` uses its vectors, and what that takes for one multiplication, those of empty lanes included, with tiles of
- * up to `most` scalars; loads and stores are counted in multiplications that they take the time of. */
-static double choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, int *best)
-{
-    const int64_t outputs = plan->outputs, columns = least(plan->output[2], BAND_COLUMNS / 8);
-    const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
-    const double tile = (double)parts(outputs, parts(outputs, most)), scalars = (double)parts(columns, parts(columns, most));
-    const int64_t positions = times(columns, plan->output[1]);
-    const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps;
-    const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
-    const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
-    double cost[4], loads;
-    int form;
-    cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
-    cost[ALONG_GAPS] = along + ends + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
-    cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
-    loads = (4 + tile / 2) / (2 * tile);
-    for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
-    if (plan->skips) cost[ALONG_ROWS] *= plan->inside[1];
-    loads = (2 + scalars / 2) / (2 * scalars);
-    cost[ACROSS] = ACROSS_OUTPUTS * (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * (plan->skips ? plan->inside[1] * plan->inside[2] : 1)
-                   + (plan->channels_last ? 0 : turned);
-    *best = gaps > 0 ? ALONG_ROWS : ALONG_GAPS;     /* of two that take the same the one that may read where the input lies */
-    for (form = ALONG_ROWS; form <= ACROSS; form++)
-        if (cost[form] < cost[*best]) *best = form;
-    return cost[*best];
-}
-
-/* How often `rows` goes over an output, about: short columns go down by threes, those of each phase of a stride on their own. */
-static double passes_of(const cconv_plan *plan)
-{
-    const int64_t *k = plan->desc.kernel, phases = plan->cycle[1], columns = times(times(plan->channels, k[0]), k[2]);
-    if (plan->taps > BLOCK_TAPS || k[1] > MAX_SHORT * phases) return (double)parts(plan->taps, BLOCK_TAPS);
-    return (double)least(k[1], phases) * (k[1] <= phases && columns > MAX_SHORT ? 1 : (double)parts(columns, MAX_SHORT));
-}
-
-/* What multiplications take where some are left out, for one if none were: those of a call that no output of it needs. */
-double cconv_skipping(const cconv_plan *plan)
-{
-    const double inside = plan->inside[0] * plan->inside[1] * plan->inside[2];
-    return plan->kernel > 1 && inside < SKIPPED ? (1 + 2 * inside) / 3 : 1;
-}
-
-/* Both in multiplications of a vector, measured over 3700 random layers; as if vectors were the same everywhere, since the bits
- * depend on it. */
-int cconv_taps_pay(const cconv_plan *plan)
-{
-    const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8, *input = plan->desc.input;
-    const double taps = (double)plan->taps, outputs = (double)plan->outputs, width = (double)plan->output[2];
-    const double vectors = outputs * (double)plan->output[0] * (double)plan->output[1] * width / (double)lanes;
-    const double lines = (double)input[0] * (double)input[1], strips = (double)(plan->output[0] * parts(plan->output[2], 2 * lanes));
-    const int64_t *k = plan->desc.kernel, *stride = plan->desc.stride;
-    const int in_place = plan->channels == 1 && k[0] == 1 && k[1] == 3 && k[2] == 3 && stride[1] == stride[2] && stride[1] <= 2
-                         && plan->desc.dilation[1] == 1 && plan->desc.dilation[2] == 1 && cconv_zeros_outside(plan);
-    double rows, across;
-    cconv_plan other = *plan;
-    int form;
-    if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
-    if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input is read where it lies */
-    cconv_lay_out_phases(&other);
-    across = vectors * (taps * cconv_skipping(plan) * choose_form(&other, lanes, MAX_TILE, &form) + 1 + 4 * ceil(taps / (double)BLOCK_TAPS)) + 400
-             + 2 * (double)plan->channels * lines * (double)input[2] / (double)lanes;      /* the last: loading */
-    if (in_place) {         /* which only taps must copy: near.inc.h */
-        rows = vectors * (0.7 * taps * (double)up(plan->output[2], lanes) / width + 4) * (stride[1] == 2 ? 1.5 : 1) + outputs * strips * 40;
-        across += 10 * lines;
-    } else                  /* more loading, line by line */
-        rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
-               + (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes));
-    return across < rows;
 }
 
 /* Output channels in tiles: as even as can be, or whole vectors. */
@@ -160,7 +81,7 @@ static void cut(cconv_plan *plan)
 
     plan->channel_block = least(channels, most(1, BLOCK_TAPS / kernel));
     plan->group_block = rows ? least(d->groups, GROUPS_WORK / group_work + 1) : 1;
-    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : BAND_COLUMNS / 8));
+    columns = parts(plan->output[2], parts(plan->output[2], rows ? BAND_COLUMNS : TAPS_COLUMNS));
     plan->band[2] = columns;
     row = columns + (plan->form == ALONG_GAPS ? plan->reach[2] : 0);
     height = plan->output[1];
@@ -388,7 +309,7 @@ cconv_status cconv_lay_out(cconv_plan *plan)
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;
     if (plan->deep) return CCONV_OK;
     plan->form = ALONG_ROWS;
-    if (plan->algorithm != CCONV_ROWS) choose_form(plan, cconv_of_type(plan)->lanes, cconv_of_type(plan)->tile, &plan->form);
+    if (plan->algorithm != CCONV_ROWS) cconv_choose_form(plan, cconv_of_type(plan)->lanes, cconv_of_type(plan)->tile, &plan->form);
     cconv_lay_out_tiles(plan);
     cut(plan);
     cconv_note_weights(plan);

@@ -3,7 +3,7 @@
  * taps: many output channels at once.  A register tile of scalars x vectors runs over the taps, by
  * blocks of BLOCK_TAPS.  Either the vectors run along the positions and the scalars are the weights of
  * a few output channels, or, on narrow pictures, the vectors run across the output channels and the
- * scalars are a few positions of a row (plan->form, chosen in layout.c).
+ * scalars are a few positions of a row (plan->form, chosen in costs.c).
  */
 #include "ahead.h"
 #include "seen.h"
