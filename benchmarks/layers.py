@@ -23,8 +23,10 @@ from race import draw, limits, mean, race, report
 
 import cconv
 
+Layer = tuple[str, str, int, int, int, tuple[int, ...], int, int, int, int, int]
+
 # name, dtype, batch, input channels, output channels, size, kernel, stride, padding, dilation, groups
-LAYERS = [
+LAYERS: list[Layer] = [
     ("7x7 s2, 3 to 64, 224", "float32", 1, 3, 64, (224, 224), 7, 2, 3, 1, 1),
     ("3x3, 64 to 64, 56", "float32", 1, 64, 64, (56, 56), 3, 1, 1, 1, 1),
     ("3x3, 128 to 128, 28", "float32", 1, 128, 128, (28, 28), 3, 1, 1, 1, 1),
@@ -59,12 +61,13 @@ def channels_last(x: np.ndarray, w: np.ndarray, b: np.ndarray, s: int, p: int, d
     return lambda: np.moveaxis(layer(last), -1, 1)
 
 
-def main() -> None:
+def compare(layers: list[Layer], file: str, title: str) -> None:
+    """Race all of them, or those that a word of the command line chooses; the report goes to docs/`file`."""
     cconv.set_workers(1)
     random = np.random.default_rng(0)
     machine = limits()
     rows, data, eager, best, last = [], [], [], [], []
-    for name, kind, n, c, o, size, k, s, p, d, g in LAYERS:
+    for name, kind, n, c, o, size, k, s, p, d, g in layers:
         if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
             continue
         dtype = np.dtype(kind)
@@ -103,7 +106,7 @@ def main() -> None:
     if sys.argv[1:]:
         return
     report(
-        "benchmark_layers", "Layers, one thread",
+        file, title,
         f"GFLOP/s counted as direct, from the minimum of many runs; `{machine['float32']:.0f}` float32 multiply-adds in registers "
         f"and {machine['GB/s']:.0f} GB/s of copying are this core's limits.  \"one-shot\" is handed the weights in each call, as torch is; "
         f"the others prepare them before, cconv as `Conv`.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(last):.2f} of torch's "
@@ -111,9 +114,9 @@ def main() -> None:
         ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "channels_last of torch's", "of the best (median)", "the best", "of the limit"],
         rows, {"limits": machine, "rows": data},
     )
-    draw("benchmark_layers", "cconv's speed, of its peers'", [row[0] for row in rows],
+    draw(file, "cconv's speed, of its peers'", [row[0] for row in rows],
          {"one-shot, of torch": eager, "prepacked, of the best peer": best})
 
 
 if __name__ == "__main__":
-    main()
+    compare(LAYERS, "benchmark_layers", "Layers, one thread")
