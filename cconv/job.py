@@ -55,16 +55,18 @@ class Part(NamedTuple):
 def parts_of(job: Job, readable: bool, direct: bool, steps: tuple[int, int] | None = None) -> Iterator[Part]:
     """The job in parts for which about CHUNK values are converted: x unless readable, y unless direct.
 
-    Parts begin at multiples of the steps along H and W.
+    Parts begin at multiples of the steps along H and W; without steps, the last rows of results may belong to two parts.
     """
     sizes = job.y.shape[2:]
     if readable and direct or job.y.size == 0:
         x = job.x if readable else job.x.astype(job.compute)
         yield Part(x, job.y, job.geometry, (0,) * len(sizes))
         return
-    box = _box(job, readable, steps)
+    fewest = _fewest(job) if steps is None else (1,) * len(sizes)
+    box = _box(job, readable, steps, fewest)
     samples = max(1, CHUNK // max(1, job.x[:1].size, job.y[:1].size)) if box == sizes else 1
-    starts = itertools.product(*(range(0, size, step) for size, step in zip(sizes, box, strict=True)))
+    starts = itertools.product(*([min(first, size - least) for first in range(0, size, step)]
+                                 for size, step, least in zip(sizes, box, fewest, strict=True)))
     for n, start in itertools.product(range(0, len(job.x), samples), starts):
         cut = tuple(slice(first, first + step) for first, step in zip(start, box, strict=True))
         part = Part(job.x[n : n + samples], job.y[(slice(n, n + samples), slice(None), *cut)], job.geometry, start)
@@ -78,14 +80,31 @@ def spans(
     return tuple((m - 1) * s + (k - 1) * d + 1 for m, k, s, d in zip(sizes, kernel, stride, dilation, strict=True))
 
 
-def _box(job: Job, readable: bool, along: tuple[int, int] | None) -> tuple[int, ...]:
+def _apart(k: int, s: int, d: int, size: int) -> bool:
+    """Whether the core gives each tap along H a phase of its own (cconv_lay_out_phases), for which their order does not depend on the geometry."""
+    common = math.gcd(s, d)
+    return s // common >= k or d // common >= size or (k - 1) * d // s > (k - 1) * min(8, size)
+
+
+def _fewest(job: Job) -> tuple[int, ...]:
+    """How many results a part has along each axis, at least, so that its taps are added in the order of the whole."""
+    fewest = [1] * (job.y.ndim - 2)
+    if len(fewest) > 1:
+        k, s, d, size = job.w.shape[-2], job.geometry.stride[-2], job.geometry.dilation[-2], job.y.shape[-2]
+        if not _apart(k, s, d, size):
+            fewest[-2] = min(size, max(8, d // math.gcd(s, d) + 1))
+    return tuple(fewest)
+
+
+def _box(job: Job, readable: bool, along: tuple[int, int] | None, fewest: tuple[int, ...]) -> tuple[int, ...]:
     """The sizes of a part: whole rows as long as they fit, then what converts least in all."""
     sizes, kernel = job.y.shape[2:], job.w.shape[2:]
     steps = (1,) * len(sizes) if along is None else ((1,) * len(sizes) + along)[-len(sizes) :]
     left = max(1, CHUNK // max(1, len(job.w)))
     box: tuple[int, ...] = ()
-    for size, step in zip(reversed(sizes), reversed(steps), strict=True):
-        box = (min(size, -(-max(1, left) // step) * step), *box)
+    for a in reversed(range(len(sizes))):
+        room = max(fewest[a], left // math.prod(fewest[:a]))
+        box = (min(sizes[a], -(-room // steps[a]) * steps[a]), *box)
         left //= box[0]
 
     def converted(box: tuple[int, ...]) -> int:
@@ -96,8 +115,8 @@ def _box(job: Job, readable: bool, along: tuple[int, int] | None) -> tuple[int, 
         return converted(box) * math.prod(-(-size // m) for size, m in zip(sizes, box, strict=True))
 
     while not readable and converted(box) > 2 * CHUNK:
-        halves = [(*box[:a], -(-m // (2 * step)) * step, *box[a + 1 :])
-                  for a, (m, step) in enumerate(zip(box, steps, strict=True)) if m > step]
+        halves = [(*box[:a], max(least, -(-m // (2 * step)) * step), *box[a + 1 :])
+                  for a, (m, step, least) in enumerate(zip(box, steps, fewest, strict=True)) if m > max(step, least)]
         if not halves:
             break
         box = min(halves, key=in_all)
@@ -121,7 +140,7 @@ def _converted(part: Part, job: Job, dense: bool) -> Part:
         # What stride and dilation have in common changes no order of taps, nor does it where each tap has its own phase.
         common = 1 if dense or skips else math.gcd(s, d)
         step, spread = s // common, d // common
-        if not (dense or skips) and (step >= k or spread >= m):
+        if not (dense or skips) and _apart(k, s, d, job.y.shape[2 + a]):
             at, step, spread = loop.tap_map(n, before, first, m, k, s, d, given.mode)
         else:
             at = loop.tap_map(n, before, first * step, (length - 1) // common + 1, 1, common, 1, given.mode)[0]

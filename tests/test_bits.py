@@ -158,18 +158,23 @@ def test_samples_of_one_column_are_those_of_a_batch_of_one(shape, kernel, option
     np.testing.assert_array_equal(out[..., 1:2], want)
 
 
-@pytest.mark.parametrize("algorithm", ["rows", "taps"])
-def test_arrays_of_another_byte_order_strided_and_dilated(algorithm):
+@pytest.mark.parametrize("chunk", [300, 5000, 2**18])
+@pytest.mark.parametrize("algorithm", ["rows", "taps", "auto"])
+def test_arrays_of_another_byte_order_strided_and_dilated(algorithm, chunk, monkeypatch):
+    """Arrays that are converted by parts, large or small."""
+    monkeypatch.setattr("cconv.job.CHUNK", chunk)
     rng, seen = np.random.default_rng(SEED), 0
     while seen < 150:
-        size, kernel, stride, dilation = ([int(v) for v in rng.integers(low, high, 2)] for low, high in ((20, 90), (1, 8), (1, 5), (1, 5)))
+        size, kernel, stride, dilation = ([int(v) for v in rng.integers(low, high, 2)] for low, high in ((20, 90), (1, 8), (1, 5), (1, 10)))
         if any((k - 1) * d + 1 > n for n, k, d in zip(size, kernel, dilation, strict=True)):
             continue
         c, o, padding = (int(v) for v in rng.integers((1, 1, 0), (4, 4, 3)))
         x, w = rng.standard_normal((1, c, *size)).astype("f"), rng.standard_normal((o, c, *kernel)).astype("f")
         options = {"stride": stride, "dilation": dilation, "padding": padding, "algorithm": algorithm}
+        want = cconv.conv2d(x, w, **options)
         got = cconv.conv2d(x.astype(x.dtype.newbyteorder()), w, **options)
-        assert got.tobytes() == cconv.conv2d(x, w, **options).tobytes(), f"x {x.shape}, w {w.shape}, {options}"
+        into = cconv.conv2d(x, w, out=np.empty(want.shape, want.dtype.newbyteorder()), **options)
+        assert got.tobytes() == want.tobytes() == into.astype("f").tobytes(), f"x {x.shape}, w {w.shape}, {options}"
         seen += 1
 
 

@@ -98,7 +98,7 @@ typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, co
  * output; beyond are zeros, of which there are SLACK at `zeros`.  3x3: what lies from `next` on is fetched for the next call. */
 typedef struct cconv_near {
     const void *x, *zeros, *w, *bias, *next;
-    const ptrdiff_t *order;     /* 3x3: where the taps' weights lie, in bytes from w on */
+    const ptrdiff_t *order;     /* 3x3, not of gradients: where the taps' weights lie, in bytes from w on */
     ptrdiff_t x_row;
     int64_t height, width, row, column, kernel[2];
     void *kept;                 /* KEPT bytes for what the calls of a task have in common, */

@@ -6,7 +6,7 @@
 #include "rows.h"
 
 /* From so many columns up a picture is read where it lies: below, copying it line after line is faster than what has to be done apart. */
-enum { WIDE_IN_PASSES = 512, WIDE_WITH_BORDER = 192 };
+enum { WIDE_IN_PASSES = 512, WIDE_WITH_BORDER = 192, MOST_BORDER = 1 << 15 };
 
 typedef struct column {
     int64_t c, kd, kw, kh, length;      /* kh: of its first tap; the others follow `cycle` apart */
@@ -116,6 +116,15 @@ int64_t cconv_rows_block(const cconv_plan *plan, rest *of, columns *c)
     return taps;
 }
 
+/* Whether a picture's border is of such a size that addresses of what lies in it can be worked out, though nothing is read there. */
+static int borders_are_sane(const cconv_desc *d)
+{
+    int a;
+    for (a = 1; a < 3; a++)
+        if (d->before[a] > MOST_BORDER || d->before[a] < -d->input[a]) return 0;
+    return 1;
+}
+
 /* How a plan by rows reads its input and writes its results. */
 static void choose_places(cconv_plan *plan)
 {
@@ -137,7 +146,7 @@ static void choose_places(cconv_plan *plan)
                      && plan->rows_apart == 1 && plan->out_blocks == 1;
     plan->near = (square || tall) && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
                  && d->input_stride[4] == size && d->input_stride[3] % size == 0 && d->interleave == 1 && plan->channels == 1
-                 && cconv_zeros_outside(plan) && d->kernel[0] == 1 && d->dilation[1] == 1 && d->dilation[2] == 1 && !plan->apart[1] && !plan->apart[2];
+                 && cconv_zeros_outside(plan) && borders_are_sane(d) && d->kernel[0] == 1 && d->dilation[1] == 1 && d->dilation[2] == 1 && !plan->apart[1] && !plan->apart[2];
 }
 
 cconv_status cconv_rows_lay_out(cconv_plan *plan)

@@ -249,7 +249,8 @@ static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_
     const int64_t first = task->first[1] * d->stride[1] - d->before[1], row = first > 0 ? first : 0;
     const int64_t end = first + (task->size[1] - 1) * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1] + 1;
     const int64_t below = end < d->input[1] ? end : d->input[1], held = least(plan->channels - next, plan->channel_block);
-    if (d->stride[1] <= d->kernel[1] && d->kernel[0] == 1 && depth >= 0 && depth < d->input[0] && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2] && below > row)
+    if (d->stride[1] <= d->kernel[1] && d->kernel[0] == 1 && depth >= 0 && depth < d->input[0] && d->input_stride[4] == size
+        && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * plan->channels + next) * d->input_stride[1]
                                 + depth * d->input_stride[2] + row * d->input_stride[3],
                             d->input_stride[1], held, (below - row) * d->input_stride[3], calls);

@@ -35,7 +35,8 @@ int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight
     int64_t s, o;
     any.must_be_finite = 0;
     for (s = 0; s < slices_of(plan); s++) {
-        if (s % at_once == 0) cconv_order_tile(&any, group, tile, s * taps, least(at_once, slices_of(plan) - s) * taps, weight, (char *)ordered);
+        if (s % at_once == 0)
+            cconv_order_tile(&any, group, tile, s * taps, least(at_once, slices_of(plan) - s) * taps, weight, (char *)ordered);
         kernels->upright.raise((char *)ordered + s % at_once * taps * pitch * size, d->kernel[axis_of(d)], d->stride[axis_of(d)], block_taps(d), blocks_of(d), across_taps(d) * pitch,
                                u + s * each * pitch * size, (ptrdiff_t)(terms * pitch));
     }

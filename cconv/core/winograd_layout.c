@@ -17,7 +17,7 @@ enum {
     MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
     LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it; upright, of any input channels */
-    LEAST_FAST = 4,                     /* where CCONV_FAST does */
+    LEAST_FAST = 4,                     /* output, where CCONV_FAST may */
 };
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
