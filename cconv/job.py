@@ -81,7 +81,10 @@ def spans(
 
 
 def _apart(k: int, s: int, d: int, size: int) -> bool:
-    """Whether the core gives each tap along H a phase of its own (cconv_lay_out_phases), for which their order does not depend on the geometry."""
+    """Whether each tap has a phase of its own, so that their order does not depend on how far they lie apart.
+
+    The rule is the core's for H (cconv_lay_out_phases in layout.c); along the other axes no order depends on it.
+    """
     common = math.gcd(s, d)
     return s // common >= k or d // common >= size or (k - 1) * d // s > (k - 1) * min(8, size)
 

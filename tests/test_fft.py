@@ -84,6 +84,8 @@ def test_what_fast_takes():
     chosen = {n: cconv.explain(cconv.correlate, x, rng.random((n, n)), algorithm="fast").algorithm for n in (3, 7, 17, 31, 101)}
     assert chosen == {3: "rows", 7: "rows", 17: "fft", 31: "fft", 101: "fft"}
     assert cconv.explain(cconv.correlate, x, cconv.kernels.gaussian(31, 5), algorithm="fast").algorithm == "separable"
+    for n in (8, 11, 16):       # which winograd would serve, far slower
+        assert cconv.explain(cconv.correlate, x, cconv.kernels.gaussian(n, n / 5), algorithm="fast").algorithm == "separable"
     for algorithm in ("auto", "direct"):    # pictures stay local
         assert cconv.explain(cconv.correlate, x, rng.random((31, 31)), algorithm=algorithm).algorithm == "rows"
     images, weights = np.zeros((1, 8, 56, 56), np.float32), np.zeros((32, 8, 3, 3), np.float32)

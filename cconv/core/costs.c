@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What `taps` and `rows` take, and which of them is chosen, in which form.  A pure function of the descriptor.
+ * What `taps` and `rows` take, with the products that a border of zeros leaves, and which of them is chosen, in which form.  A pure
+ * function of the descriptor.
  */
 #include "sizes.h"
 

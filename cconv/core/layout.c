@@ -33,7 +33,7 @@ enum {
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
  * lie so far apart that a band would hold more rows or columns between them than under them, every tap
- * gets a phase of its own; along the depth always. */
+ * gets a phase of its own; along the depth always.  (job.py knows the rule for rows, as `_apart`.) */
 void cconv_lay_out_phases(cconv_plan *plan)
 {
     static const int64_t usual_band[3] = {0, 8, TAPS_COLUMNS};
