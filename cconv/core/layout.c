@@ -139,7 +139,7 @@ int cconv_is_large(const cconv_plan *plan)
            >= STREAMED / (int64_t)cconv_type_size(d->compute);
 }
 
-/* Whether some output sees what lies outside the picture. */
+/* Whether an output may see what lies outside the picture. */
 int cconv_meets_border(const cconv_desc *d)
 {
     int a;
