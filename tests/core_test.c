@@ -265,6 +265,8 @@ int main(int argc, char **argv)
         check(&t);
         t = i % 4 == 0 ? for_winograd() : i % 4 == 1 ? odd_case((int)(i / 4)) : i % 4 == 2 ? for_gradient((int)(i / 4)) : random_case(ALONE);
         check_gradient(&t);
+        t = odd_case(4);        /* one position: a stride of any size */
+        check_gradient(&t);
         t = for_gradient(3);
         check_input_gradient(&t);
     }

@@ -161,8 +161,8 @@ static void find_outer_positions(const piece *p, const cconv_task *task, int64_t
     const cconv_desc *d = &plan->desc;
     const int64_t *stride = d->input_stride;
     const ptrdiff_t sample = plan->read_in_place ? stride[0] / p->size : plan->channel_block * plan->plane;
-    const ptrdiff_t row = plan->read_in_place ? d->stride[1] * (stride[3] / p->size) : plan->row_pitch;
-    const ptrdiff_t step = plan->read_in_place ? d->stride[2] * (stride[4] / p->size) : 1;
+    const ptrdiff_t row = plan->read_in_place ? cconv_step(task->size[1], d->stride[1], stride[3] / p->size) : plan->row_pitch;
+    const ptrdiff_t step = plan->read_in_place ? cconv_step(task->size[2], d->stride[2], stride[4] / p->size) : 1;
     ptrdiff_t *at = p->at;
     int64_t s, r, j;
     for (s = 0; s < samples; s++)

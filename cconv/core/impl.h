@@ -311,6 +311,9 @@ CCONV_INLINE int64_t cconv_entry(const cconv_plan *plan, int a, int64_t k)
     return s == 1 ? k * plan->desc.dilation[a] : k * plan->desc.dilation[a] / s;     /* division is slow */
 }
 
+/* From a position to the next where nothing is copied: one alone takes no step, and the product could overflow. */
+CCONV_INLINE int64_t cconv_step(int64_t positions, int64_t stride, int64_t between) { return positions > 1 ? stride * between : 0; }
+
 /* How `taps` uses its vectors: along the positions of a row; or of all rows and the gaps between them;
  * or of all rows in a panel without gaps; or across the output channels. */
 enum { ALONG_ROWS, ALONG_GAPS, ALONG_PANEL, ACROSS };

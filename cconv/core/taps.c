@@ -309,8 +309,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     if (by_steps(plan)) {
         int64_t step[4];
         steps_of(plan, step);
-        b.x_row = task->size[1] > 1 ? step[2] * d->stride[1] : 0;      /* one alone takes no step, and the product could overflow */
-        b.x_step = task->size[2] > 1 ? step[3] * d->stride[2] : 0;
+        b.x_row = cconv_step(task->size[1], d->stride[1], step[2]);
+        b.x_step = cconv_step(task->size[2], d->stride[2], step[3]);
     } else if (plan->read_in_place) {
         b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied */
     }
