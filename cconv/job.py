@@ -92,6 +92,7 @@ def _apart(k: int, s: int, d: int, size: int) -> bool:
 def _fewest(job: Job) -> tuple[int, ...]:
     """How many results a part has along each axis, at least, so that its taps are added in the order of the whole."""
     fewest = [1] * (job.y.ndim - 2)
+    fewest[-1] = min(job.y.shape[-1], 2)        # by_columns in seen.h
     if len(fewest) > 1:
         k, s, d, size = job.w.shape[-2], job.geometry.stride[-2], job.geometry.dilation[-2], job.y.shape[-2]
         if not _apart(k, s, d, size):

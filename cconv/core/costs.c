@@ -11,15 +11,16 @@
  * whose scalars need no loading.  Measured over 1000 random layers. */
 static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
 
-/* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are. */
-static const double SKIPPED = 0.75;
+/* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are; where fewer than the second, rows
+ * of outputs are cut for it. */
+static const double SOME = 0.99, MANY = 0.75;
 
 void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2])
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t low = d->before[a] - last * d->stride[a], high = d->input[a] + d->before[a] - first * d->stride[a];
-    from[0] = low > 0 ? parts(low, d->dilation[a]) : 0;
-    from[1] = high > 0 ? least(d->kernel[a], parts(high, d->dilation[a])) : 0;
+    const int64_t low = d->before[a] - last * d->stride[a], high = d->input[a] + d->before[a] - first * d->stride[a], step = d->dilation[a];
+    from[0] = low > 0 ? parts(low, step) : 0;
+    from[1] = high > (d->kernel[a] - 1) * step ? d->kernel[a] : high > 0 ? parts(high, step) : 0;       /* division is slow */
 }
 
 /* Products along an axis that are not with a border of zeros, of all; tap by tap. */
@@ -79,12 +80,16 @@ static double passes_of(const cconv_plan *plan)
     return (double)least(k[1], phases) * (k[1] <= phases && columns > MAX_SHORT ? 1 : (double)parts(columns, MAX_SHORT));
 }
 
-/* What multiplications take where some are left out, for one if none were: those of a call that no output of it needs. */
-double cconv_skipping(const cconv_plan *plan)
+static double products_inside(const cconv_plan *plan) { return plan->inside[0] * plan->inside[1] * plan->inside[2]; }
+
+int cconv_leaves_out(const cconv_plan *plan)
 {
-    const double inside = plan->inside[0] * plan->inside[1] * plan->inside[2];
-    return plan->kernel > 1 && inside < SKIPPED ? (1 + 2 * inside) / 3 : 1;
+    const double inside = products_inside(plan);
+    return plan->kernel == 1 || inside >= SOME ? 0 : inside < MANY ? 2 : 1;
 }
+
+/* What multiplications take where some are left out, for one if none were: those that no output of a call needs, or not the one at its end. */
+double cconv_skipping(const cconv_plan *plan) { return cconv_leaves_out(plan) ? (1 + 2 * products_inside(plan)) / 3 : 1; }
 
 /* Both in multiplications of a vector, measured over thousands of random layers; as if vectors were the same everywhere, since the bits
  * depend on it. */

@@ -74,6 +74,14 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
                                const void *next, ptrdiff_t next_step);
 
+/* The same with two vectors, for taps that the first scalar (UNSEEN_FIRST) or the last one (UNSEEN_LAST) does not see. */
+typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
+                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
+                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
+                               const void *next, ptrdiff_t next_step, const unsigned char *unseen);
+
+enum { UNSEEN_FIRST = 1, UNSEEN_LAST = 2 };
+
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
  * vector `last` values are written. */
@@ -221,6 +229,7 @@ typedef struct cconv_type_kernels {
     int lanes;                                              /* values of a vector */
     int tile;                                               /* scalars of the best tile */
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
+    cconv_edge_kernel *edge[MAX_TILE + 1];                  /* by scalars, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
@@ -374,6 +383,7 @@ CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *tas
  * of the products do, for the plan; what multiplications take where those that do not are left out. */
 CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
+CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 
 /* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */
@@ -409,6 +419,7 @@ CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, in
 
 /* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
  * two return 0 where weights must be finite and are not. */
+CCONV_HIDDEN int64_t cconv_taps_tables_bytes(const cconv_plan *plan);
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,

@@ -55,7 +55,7 @@
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
                              const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
-                             const void *next_, ptrdiff_t next_step)
+                             const void *next_, ptrdiff_t next_step, const int EDGES, const unsigned char *unseen)
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
@@ -76,11 +76,13 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define MULTIPLY(m) \
         if (m < M) { \
-            V b = SET1(*q); \
+            if (!EDGES || m % (M - 1) != 0 || !(unseen[t] & (m ? UNSEEN_LAST : UNSEEN_FIRST))) { \
+                V b = SET1(*q); \
+                a[m][0] = FMA(b, v0, a[m][0]); \
+                if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
+                if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
+            } \
             q += pitch; \
-            a[m][0] = FMA(b, v0, a[m][0]); \
-            if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
-            if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
         }
         EACH_M(MULTIPLY)
 #undef MULTIPLY
@@ -115,10 +117,19 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     { \
         if (NV > 1 || pitch != 1)       /* with one vector there is no time for other addresses */ \
             NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, \
-                       next, next_step); \
+                       next, next_step, 0, NULL); \
         else \
             NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, 1, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
-                       next_step); \
+                       next_step, 0, NULL); \
+    }
+#define DEFINE_EDGE(M) \
+    static void NAME(edge_##M)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, const ptrdiff_t *scalar_at, \
+                               ptrdiff_t pitch, int64_t taps, const void *bias, const void *before, ptrdiff_t before_pitch, void *y, \
+                               ptrdiff_t y_pitch, int64_t last, int stream, const void *next, ptrdiff_t next_step, \
+                               const unsigned char *unseen) \
+    { \
+        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+                   next_step, 1, unseen); \
     }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
@@ -130,9 +141,16 @@ DEFINE_TILES(3) DEFINE_TILES(4) DEFINE_TILES(5) DEFINE_TILES(6)
 DEFINE_TILE(7, 1) DEFINE_TILE(7, 2) DEFINE_TILE(8, 1) DEFINE_TILE(8, 2) DEFINE_TILE(9, 1) DEFINE_TILE(9, 2)
 DEFINE_TILE(10, 1) DEFINE_TILE(10, 2) DEFINE_TILE(11, 1) DEFINE_TILE(11, 2) DEFINE_TILE(12, 1) DEFINE_TILE(12, 2)
 DEFINE_TILE(13, 1) DEFINE_TILE(13, 2) DEFINE_TILE(14, 1) DEFINE_TILE(14, 2)
+#ifndef SMALL
+DEFINE_EDGE(4) DEFINE_EDGE(5) DEFINE_EDGE(6) DEFINE_EDGE(7) DEFINE_EDGE(8) DEFINE_EDGE(9) DEFINE_EDGE(10) DEFINE_EDGE(11) DEFINE_EDGE(12)
+DEFINE_EDGE(13) DEFINE_EDGE(14)
+#endif
 #else
 DEFINE_TILE(3, 1) DEFINE_TILE(3, 2) DEFINE_TILE(4, 1) DEFINE_TILE(4, 2)
 DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
+#ifndef SMALL
+DEFINE_EDGE(4) DEFINE_EDGE(5) DEFINE_EDGE(6)
+#endif
 #endif
 
 #include "rows.inc.h"
@@ -186,6 +204,16 @@ static const cconv_type_kernels NAME(kernels) = {
         NARROW_TILES(3), NARROW_TILES(4), NARROW_TILES(5), NARROW_TILES(6)
 #endif
     },
+#ifdef SMALL
+    {NULL},
+#else
+    {
+        NULL, NULL, NULL, NULL, NAME(edge_4), NAME(edge_5), NAME(edge_6),
+#if ACCUMULATORS >= 24
+        NAME(edge_7), NAME(edge_8), NAME(edge_9), NAME(edge_10), NAME(edge_11), NAME(edge_12), NAME(edge_13), NAME(edge_14)
+#endif
+    },
+#endif
     {
         {NAME(rows_1_1), NAME(rows_1_2)}, {NAME(rows_2_1), NAME(rows_2_2)}, {NAME(rows_4_1), NAME(rows_4_2)},
 #if ACCUMULATORS >= 24
@@ -255,6 +283,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef OUTER
 #undef DEFINE_TILE
 #undef DEFINE_TILES
+#undef DEFINE_EDGE
 #undef TILES
 #undef NARROW_TILES
 #undef NEAR_TALL

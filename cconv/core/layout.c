@@ -237,7 +237,7 @@ static cconv_status measure(cconv_plan *plan)
     const int rows = plan->algorithm == CCONV_ROWS;
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes;
     const int64_t outputs = plan->outputs;
-    int64_t at = 0, positions, values;
+    int64_t at = 0, positions, tables;
 
     plan->columns = plan->channel_block * plan->kernel;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
@@ -262,9 +262,9 @@ static cconv_status measure(cconv_plan *plan)
     /* Values of padding behind everything that is read or written by whole vectors. */
     plan->packed_bytes = (size_t)up((d->groups * up(outputs, plan->form == ACROSS ? lanes : 1) * plan->taps + SLACK) * size, 64) + 64;
     plan->tables_at = plan->packed_bytes - 64;
-    values = rows ? 5 * plan->columns + 16 : plan->columns + 3 * BLOCK_TAPS;
-    if (rows) plan->packed_bytes += (size_t)(values * (int64_t)sizeof(int64_t));
-    at = up(values * (int64_t)sizeof(int64_t), 64);
+    tables = rows ? (5 * plan->columns + 16) * (int64_t)sizeof(int64_t) : cconv_taps_tables_bytes(plan);
+    if (rows) plan->packed_bytes += (size_t)tables;
+    at = up(tables, 64);
     plan->planes_at = (size_t)at;
     at += up((most(plan->channel_block, plan->pixel) * plan->plane + SLACK) * size, 64);
     plan->panel_at = (size_t)at;
@@ -303,7 +303,7 @@ void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
 cconv_status cconv_lay_out(cconv_plan *plan)
 {
     cconv_status status;
-    plan->skips = !plan->alone && cconv_skipping(plan) < 1;       /* rows alone are laid out alike, wherever they are */
+    plan->skips = plan->alone ? 0 : cconv_leaves_out(plan);       /* rows alone are laid out alike, wherever they are */
     plan->channels_last = cconv_output_holds_sums(plan) && plan->outputs > 1 && plan->desc.output_stride[1] == (int64_t)cconv_type_size(plan->desc.compute);
     cconv_lay_out_phases(plan);
     plan->deep = plan->algorithm == CCONV_ROWS && cconv_deep_serves(plan) && cconv_deep_lay_out(plan) == CCONV_OK;

@@ -14,6 +14,7 @@ typedef struct tables {
     ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
     ptrdiff_t *spaced;          /* the same at equal distances: in a panel, or in the input */
     ptrdiff_t *weight[2];       /* and in the weights, for each of the two pitches of tiles */
+    gallery *kept;
 } tables;
 
 static tables tables_of(const cconv_plan *plan, char *work)
@@ -23,7 +24,13 @@ static tables tables_of(const cconv_plan *plan, char *work)
     t.spaced = t.offset + plan->columns;
     t.weight[0] = t.spaced + BLOCK_TAPS;
     t.weight[1] = t.weight[0] + BLOCK_TAPS;
+    t.kept = (gallery *)(void *)(t.weight[1] + BLOCK_TAPS);
     return t;
+}
+
+int64_t cconv_taps_tables_bytes(const cconv_plan *plan)
+{
+    return (plan->columns + 3 * BLOCK_TAPS) * (int64_t)sizeof(ptrdiff_t) + (int64_t)sizeof(gallery) - (VIEWS - views_of(plan)) * (int64_t)sizeof(view);
 }
 
 void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset)
@@ -78,6 +85,7 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
     const int64_t lanes = cconv_of_type(plan)->lanes, size = (int64_t)cconv_type_size(d->compute);
     const tables to = tables_of(plan, work);
     int64_t c;
+    to.kept->made = 0;
     if (by_steps(plan)) offsets_by_steps(plan, to.offset);
     else cconv_tap_offsets(plan, to.offset);
     for (c = 0; c < BLOCK_TAPS; c++) {
@@ -92,7 +100,7 @@ typedef struct block {
     const cconv_plan *plan;
     const cconv_task *task;
     const char *x, *here;               /* planes or panel; the input itself, for positions before `whole` */
-    const ptrdiff_t *x_at, *here_at, *const *w_at;
+    const ptrdiff_t *here_at;
     int64_t x_row, x_step, whole;       /* values from one row of results to the next in x, and from one result */
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
@@ -108,7 +116,6 @@ typedef struct block {
 typedef struct taps_tile {
     int64_t count, pitch;
     const char *weights, *start;
-    const ptrdiff_t *w_at;
     char *sums, *output;                /* of its first position */
 } taps_tile;
 
@@ -121,7 +128,6 @@ static taps_tile tile_at(const block *b, int64_t index)
     t.count = cconv_tile_count(plan, index);
     t.pitch = cconv_tile_pitch(plan, t.count);
     t.weights = b->weights + (o * b->weights_taps + b->weights_first * t.pitch) * size;
-    t.w_at = b->w_at[t.pitch != plan->tile];
     t.sums = b->sums + o * sums_step * size;
     t.output = b->output ? b->output + o * b->output_plane * size : NULL;
     t.start = !b->first ? NULL : b->bias ? b->bias + o * size : (const char *)no_bias;
@@ -152,6 +158,7 @@ static void run_along(block *b)
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
+        const int other = t.pitch != plan->tile;
         const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += count) {
@@ -165,12 +172,21 @@ static void run_along(block *b)
                 if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = see_taps(&b->seeing, b->taps, here ? b->here_at : b->x_at, t.w_at, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch,
-                              one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1);
-                kernel[width](x, s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                s = see_taps(&b->seeing, other, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch,
+                             one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1);
+                kernel[width](x, here ? b->here_at : s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
+    }
+}
+
+/* What a call that leaves out taps did not fetch of its share. */
+static void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all, int lines)
+{
+    for (; step > 0 && taps < all; taps++) {
+        PREFETCH_FAR(next + taps * step);
+        if (lines > 1) PREFETCH_FAR(next + taps * step + LINE);
     }
 }
 
@@ -181,7 +197,7 @@ static void run_across(block *b)
     const cconv_task *task = b->task;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, columns = task->size[2];
-    const int64_t pieces = parts(columns, kernels->tile) + (b->seeing.views ? 2 : 0), calls = task->size[1] * pieces;
+    const int64_t pieces = parts(columns, kernels->tile) + (plan->skips > 1 ? 2 : 0), calls = task->size[1] * pieces;
     int64_t index, r, j, positions;
     seen_taps s;
     for (index = task->tile_first; index < task->tile_last; index++) {
@@ -200,11 +216,18 @@ static void run_across(block *b)
                 positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = see_taps(&b->seeing, b->taps, b->x_at, t.w_at, r, r, j, j + positions - 1);
-                kernels->taps[positions][wide](
-                    t.weights, s.w_at, b->x + (r * b->x_row + j * b->x_step) * size, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, t.start ? t.start : sums,
-                    t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
-                    t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step);
+                s = see_taps(&b->seeing, t.pitch != plan->tile, r, r, j, j + positions - 1);
+                if (s.unseen && wide && kernels->edge[positions])
+                    kernels->edge[positions](
+                        t.weights, s.w_at, b->x + (r * b->x_row + j * b->x_step) * size, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, t.start ? t.start : sums,
+                        t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
+                        t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step, s.unseen);
+                else
+                    kernels->taps[positions][wide](
+                        t.weights, s.w_at, b->x + (r * b->x_row + j * b->x_step) * size, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, t.start ? t.start : sums,
+                        t.start ? 0 : (ptrdiff_t)plan->sums_plane, output, (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane),
+                        t.output ? t.count - wide * lanes : lanes, t.output && plan->stream, next, step);
+                fetch_rest(next, step * size, s.taps, b->taps, wide ? 2 : 1);
             }
     }
 }
@@ -283,7 +306,6 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     const tables t = tables_of(plan, work);
     char *planes = work + plan->planes_at, *panel = work + plan->panel_at, *ordered = work + plan->ordered_at;
     cconv_task at_index;
-    view views[VIEWS];
     const cconv_task *const task = &at_index;
     int64_t c, at, tile, channel_0;
     block b;
@@ -294,7 +316,6 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.x = plan->form == ALONG_PANEL ? panel : planes;
     b.x_row = plan->row_pitch;
     b.x_step = 1;
-    b.w_at = (const ptrdiff_t *const *)t.weight;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
     b.bias = bias && d->divisor == 1 ? bias + (channel_0 + task->out_first) * size : NULL;
@@ -304,7 +325,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.output_row = d->output_stride[3] / size;
     b.output_step = d->output_stride[4] / size;
     b.here_at = t.spaced;
-    b.seeing = open_eyes(plan, task, views);
+    b.seeing = open_eyes(plan, task, t.kept);
     b.whole = 0;
     if (by_steps(plan)) {
         int64_t step[4];
@@ -342,9 +363,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
-            b.x_at = t.offset + at;
             b.first = first == 0;
-            turn_eyes(&b.seeing, at);
+            turn_eyes(&b.seeing, at, b.taps, plan->form == ALONG_PANEL ? t.spaced : t.offset + at, (const ptrdiff_t *const *)t.weight);
             if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
             for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
                 if (!cconv_order_tile(plan, task->group, tile, first, b.taps, weights,
@@ -352,9 +372,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
                     return 0;
             b.weights_first = plan->prepacked ? first : 0;
             if (plan->form == ALONG_PANEL) {
-                kernels->panel(planes, b.x_at, b.taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
+                kernels->panel(planes, t.offset + at, b.taps, task->size[1], task->size[2], (ptrdiff_t)plan->row_pitch, panel,
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
-                b.x_at = t.spaced;
             }
             b.input = b.ordered = fetching(NULL, 0, 0, 0, 1);
             if (at + BLOCK_TAPS >= held * plan->kernel) look_beyond(plan, task, index, c + plan->channel_block, input, weights, &b);

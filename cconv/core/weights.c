@@ -124,24 +124,19 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
                             && (count == 1 || d->weight_stride[0] % size == 0);
     double rows[TURNED * TURNED];
     int64_t o, t, i;
-    int finite = 1;
     weight += (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0];
     if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
-    if (!as_they_lie && d->weight_type == d->compute) {
-        order_anyhow(plan, weight, first, n, count, out, pitch);
-        return !plan->must_be_finite || kernels->within(out, n * pitch, INFINITY);
-    }
-    for (t = 0; t < n; t += TURNED)
+    if (!as_they_lie && d->weight_type == d->compute) order_anyhow(plan, weight, first, n, count, out, pitch);
+    else for (t = 0; t < n; t += TURNED)
         for (o = 0; o < count; o += TURNED) {
             const int64_t taps = least(n - t, TURNED), held = least(count - o, TURNED);
             const char *from = as_they_lie ? weight + o * d->weight_stride[0] + (first + t) * size : (const char *)rows;
             const int64_t from_pitch = as_they_lie ? count == 1 ? 0 : d->weight_stride[0] / size : (int64_t)TURNED;
             for (i = 0; i < held && !as_they_lie; i++)
                 cconv_read_taps(plan, weight + (o + i) * d->weight_stride[0], first + t, taps, (char *)rows + i * TURNED * size);
-            for (i = 0; i < held && plan->must_be_finite; i++) finite &= kernels->within(from + i * from_pitch * size, taps, INFINITY);
             kernels->turn(from, (ptrdiff_t)from_pitch, held, taps, out + (t * pitch + o) * size, (ptrdiff_t)pitch);
         }
-    return finite;
+    return !plan->must_be_finite || kernels->within(out, n * pitch, INFINITY);
 }
 
 /* Where the weights of a tile begin, in values, among those of `taps` taps of all output channels. */
