@@ -172,6 +172,24 @@ static test odd_case(int i)
     return t;
 }
 
+/* Of which `taps` leaves out what lies on a border of zeros: enough products that it pays. */
+static test bordered(void)
+{
+    test t = plain();
+    int a;
+    t.d.border = CCONV_CONSTANT, t.d.border_value = 0, t.d.batch = 1, t.d.low = -INFINITY, t.d.high = INFINITY;
+    if (!chance(8)) t.special = 0;
+    if (!chance(4)) t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = chance(2) ? 0 : 2;
+    t.d.in_channels = pick(20, 70), t.d.out_channels = pick(17, 70);
+    for (a = chance(6) ? 0 : 1; a < 3; a++) {
+        cconv_desc *d = &t.d;
+        d->kernel[a] = pick(a == 2 ? 2 : 1, a ? 4 : 2), d->stride[a] = chance(4) ? 2 : 1, d->dilation[a] = chance(3) ? pick(2, 6) : 1;
+        d->input[a] = a == 0 ? pick(1, 2) : a == 1 ? pick(3, 12) : pick(3, 24);
+        d->before[a] = pick(0, 2) * d->dilation[a], d->after[a] = pick(0, (d->kernel[a] - 1) * d->dilation[a] + 2);
+    }
+    return t;
+}
+
 static test few_rows(void)
 {
     test t = plain();

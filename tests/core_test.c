@@ -138,7 +138,7 @@ static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 150 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 150 + 100 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -168,8 +168,10 @@ static void boundaries(int share)
             do t = small_integers(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else if ((j -= 200) < 150) {
             do t = side_by_side(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
+        } else if ((j -= 150) < 100) {
+            do t = bordered(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else {
-            j -= 150;
+            j -= 100;
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
         check(&t);

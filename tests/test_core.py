@@ -123,7 +123,7 @@ LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 
 
 def spills(disassembly):
-    """Functions taps_*, rows_*, over_* and outer_*: how many vectors their loops of vfmadd move to or from the stack."""
+    """Functions taps_*, edge_*, rows_*, over_* and outer_*: how many vectors their loops of vfmadd move to or from the stack."""
     functions, found = {}, {}
     for line in disassembly.splitlines():
         if match := FUNCTION.match(line):
@@ -131,7 +131,7 @@ def spills(disassembly):
         elif match := LINE.match(line):
             body.append((int(match[1], 16), match[2], match[3].split("#")[0]))
     for name, body in functions.items():
-        if not name.startswith(("taps_", "rows_", "over_", "outer_")):
+        if not name.startswith(("taps_", "edge_", "rows_", "over_", "outer_")):
             continue
         frame = any(op == "mov" and rest.strip() == "%rsp,%rbp" for _, op, rest in body)      # else %rbp is a register like others
         stack = re.compile(r"\(%r[sb]p[,)]" if frame else r"\(%rsp[,)]")

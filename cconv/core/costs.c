@@ -14,6 +14,7 @@ static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LO
 /* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are; where fewer than the second, rows
  * of outputs are cut for it. */
 static const double SOME = 0.99, MANY = 0.75;
+enum { FEWEST_COLUMNS = 4, MOST_ROWS = 4 };        /* between the cuts; of a kernel, for whose cuts there are tables enough */
 
 void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2])
 {
@@ -55,6 +56,8 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
+    const double columns_inside = plan->skips > 1 || outputs > lanes ? plan->inside[2] : 1;
+    const double left_out = plan->skips ? (1 + 2 * plan->inside[1] * columns_inside) / 3 : 1;
     double cost[4], loads;
     int form;
     cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
@@ -62,9 +65,9 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
     loads = (4 + tile / 2) / (2 * tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
-    if (plan->skips) cost[ALONG_ROWS] *= plan->inside[1];
+    if (plan->skips) cost[ALONG_ROWS] *= (1 + 2 * plan->inside[1]) / 3;
     loads = (2 + scalars / 2) / (2 * scalars);
-    cost[ACROSS] = ACROSS_OUTPUTS * (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * (plan->skips ? plan->inside[1] * plan->inside[2] : 1)
+    cost[ACROSS] = ACROSS_OUTPUTS * (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * left_out
                    + (plan->channels_last ? 0 : turned);
     *best = gaps > 0 ? ALONG_ROWS : ALONG_GAPS;     /* of two that take the same the one that may read where the input lies */
     for (form = ALONG_ROWS; form <= ACROSS; form++)
@@ -82,14 +85,29 @@ static double passes_of(const cconv_plan *plan)
 
 static double products_inside(const cconv_plan *plan) { return plan->inside[0] * plan->inside[1] * plan->inside[2]; }
 
+void cconv_column_edges(const cconv_plan *plan, int64_t edge[2])
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t last = d->input[2] + d->before[2] - (d->kernel[2] - 1) * d->dilation[2];
+    edge[0] = d->before[2] > 0 ? parts(d->before[2], d->stride[2]) : 0;
+    edge[1] = last > 0 ? parts(last, d->stride[2]) : 0;
+}
+
+/* If that saves twice what the tables take: of each sort of rows and columns of outputs. */
 int cconv_leaves_out(const cconv_plan *plan)
 {
-    const double inside = products_inside(plan);
-    return plan->kernel == 1 || inside >= SOME ? 0 : inside < MANY ? 2 : 1;
+    const double inside = products_inside(plan), taps = (double)plan->taps;
+    const double all = taps * (double)plan->outputs * (double)plan->output[0] * (double)plan->output[1] * (double)plan->output[2] / 16;
+    const double rows = plan->inside[1] < 1 ? (double)least(plan->desc.kernel[1], plan->output[1]) : 1, columns = plan->inside[2] < 1 ? 3 : 1;
+    int64_t edge[2];
+    if (plan->kernel == 1 || inside >= SOME || (1 - inside) * all < 2 * rows * columns * (100 + 4 * fmin(taps, 2 * BLOCK_TAPS))) return 0;
+    cconv_column_edges(plan, edge);
+    return inside < MANY && plan->desc.kernel[1] <= MOST_ROWS && edge[0] >= FEWEST_COLUMNS && edge[1] - edge[0] >= FEWEST_COLUMNS
+           && plan->output[2] - edge[1] >= FEWEST_COLUMNS ? 2 : 1;
 }
 
 /* What multiplications take where some are left out, for one if none were: those that no output of a call needs, or not the one at its end. */
-double cconv_skipping(const cconv_plan *plan) { return cconv_leaves_out(plan) ? (1 + 2 * products_inside(plan)) / 3 : 1; }
+double cconv_skipping(const cconv_plan *plan) { return cconv_leaves_out(plan) ? (2 + products_inside(plan)) / 3 : 1; }
 
 /* Both in multiplications of a vector, measured over thousands of random layers; as if vectors were the same everywhere, since the bits
  * depend on it. */

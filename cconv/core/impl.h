@@ -74,13 +74,11 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
                                const void *next, ptrdiff_t next_step);
 
-/* The same with two vectors, for taps that the first scalar (UNSEEN_FIRST) or the last one (UNSEEN_LAST) does not see. */
+/* The same with two vectors, where the first scalar is not multiplied before tap ends[0], and the last one not from ends[1] on. */
 typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
-                               const void *next, ptrdiff_t next_step, const unsigned char *unseen);
-
-enum { UNSEEN_FIRST = 1, UNSEEN_LAST = 2 };
+                               const void *next, ptrdiff_t next_step, const int64_t ends[2]);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
@@ -383,6 +381,7 @@ CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *tas
  * of the products do, for the plan; what multiplications take where those that do not are left out. */
 CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
+CCONV_HIDDEN void cconv_column_edges(const cconv_plan *plan, int64_t edge[2]);
 CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 

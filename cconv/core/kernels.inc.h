@@ -55,12 +55,13 @@
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
                              const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
-                             const void *next_, ptrdiff_t next_step, const int EDGES, const unsigned char *unseen)
+                             const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
     const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
+    const int64_t from = EDGES ? ends[0] : 0, to = EDGES ? ends[1] : taps;
     V a[MAX_TILE][4];
     int64_t t;
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
@@ -76,7 +77,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define MULTIPLY(m) \
         if (m < M) { \
-            if (!EDGES || m % (M - 1) != 0 || !(unseen[t] & (m ? UNSEEN_LAST : UNSEEN_FIRST))) { \
+            if (!EDGES || ((m > 0 || t >= from) && (m < M - 1 || t < to))) { \
                 V b = SET1(*q); \
                 a[m][0] = FMA(b, v0, a[m][0]); \
                 if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
@@ -126,10 +127,10 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     static void NAME(edge_##M)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, const ptrdiff_t *scalar_at, \
                                ptrdiff_t pitch, int64_t taps, const void *bias, const void *before, ptrdiff_t before_pitch, void *y, \
                                ptrdiff_t y_pitch, int64_t last, int stream, const void *next, ptrdiff_t next_step, \
-                               const unsigned char *unseen) \
+                               const int64_t *ends) \
     { \
         NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
-                   next_step, 1, unseen); \
+                   next_step, 1, ends); \
     }
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}

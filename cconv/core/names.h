@@ -19,6 +19,7 @@
 #define cconv_check_run CCONV_JOIN(CCONV_PREFIX, cconv_check_run)
 #define cconv_choose_form CCONV_JOIN(CCONV_PREFIX, cconv_choose_form)
 #define cconv_choose_kernels CCONV_JOIN(CCONV_PREFIX, cconv_choose_kernels)
+#define cconv_column_edges CCONV_JOIN(CCONV_PREFIX, cconv_column_edges)
 #define cconv_deep_lay_out CCONV_JOIN(CCONV_PREFIX, cconv_deep_lay_out)
 #define cconv_deep_pack CCONV_JOIN(CCONV_PREFIX, cconv_deep_pack)
 #define cconv_deep_run CCONV_JOIN(CCONV_PREFIX, cconv_deep_run)
