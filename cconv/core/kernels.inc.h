@@ -75,17 +75,24 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         next += next_step;
         if (NV > 1) v1 = LOAD(p + LANES);
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
+#define BY(m, scalar) \
+        { \
+            V b = SET1(scalar); \
+            a[m][0] = FMA(b, v0, a[m][0]); \
+            if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
+            if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
+        }
 #define MULTIPLY(m) \
         if (m < M) { \
-            if (!EDGES || ((m > 0 || t >= from) && (m < M - 1 || t < to))) { \
-                V b = SET1(*q); \
-                a[m][0] = FMA(b, v0, a[m][0]); \
-                if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
-                if (NV > 2) { a[m][2] = FMA(b, v2, a[m][2]); a[m][3] = FMA(b, v3, a[m][3]); } \
-            } \
+            if (!EDGES || (m > 0 && m < M - 1)) BY(m, *q) \
             q += pitch; \
         }
+        if (EDGES) {        /* before the others: clang would spill */
+            if (t >= from) BY(0, *q)
+            if (t < to) BY(M - 1, q[(M - 1) * pitch])
+        }
         EACH_M(MULTIPLY)
+#undef BY
 #undef MULTIPLY
     }
 #define FINISH(m, WRITE) \
