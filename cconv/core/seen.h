@@ -147,33 +147,41 @@ static const view *find_view(const eyes *e)
     return v;
 }
 
-/* Of the taps of the block those that outputs see from row to last_row and column to last_column of the task; `pitch`: of which order of
- * weights; `ends`: what the first output and the last one see is to be known. */
-CCONV_INLINE seen_taps see_taps(eyes *e, int64_t pitch, int64_t row, int64_t last_row, int64_t column, int64_t last_column, int ends)
+/* To calls for columns column to last_column of the task; `ends`: what the first output and the last one see is to be known. */
+CCONV_INLINE void aim(eyes *e, int64_t column, int64_t last_column, int ends)
 {
-    const cconv_plan *plan = e->plan;
-    const int64_t *first = e->task->first;
-    asked now = e->last;
-    if (e->most == 0) {
-        const seen_taps all = {e->last.taps, e->x_at, e->w_at[pitch], NULL};
-        return all;
-    }
-    now.pitch = pitch;
-    if (plan->skips) {
-        cconv_taps_inside(plan, 1, first[1] + row, first[1] + last_row, now.rows);
-        cconv_taps_inside(plan, 2, first[2] + column, first[2] + last_column, now.columns);
-        cconv_taps_inside(plan, 2, first[2] + column, first[2] + (ends ? column : last_column), now.columns + 2);
-        cconv_taps_inside(plan, 2, first[2] + (ends ? last_column : column), first[2] + last_column, now.columns + 4);
-    }
-    if (!e->found || !same(&now, &e->last)) {
-        e->last = now;
+    const int64_t first = e->task->first[2];
+    int64_t seen[6];
+    if (!e->plan->skips) return;
+    cconv_taps_inside(e->plan, 2, first + column, first + last_column, seen);
+    cconv_taps_inside(e->plan, 2, first + column, first + (ends ? column : last_column), seen + 2);
+    cconv_taps_inside(e->plan, 2, first + (ends ? last_column : column), first + last_column, seen + 4);
+    if (memcmp(seen, e->last.columns, sizeof seen) == 0) return;
+    memcpy(e->last.columns, seen, sizeof seen);
+    e->found = NULL;
+}
+
+/* Of the taps of the block those that outputs see from row to last_row of the task, in these columns; `pitch`: of which order of weights. */
+CCONV_INLINE seen_taps see_taps(eyes *e, int64_t pitch, int64_t row, int64_t last_row)
+{
+    const int64_t first = e->task->first[1];
+    seen_taps seen = {e->last.taps, e->x_at, e->w_at[pitch], NULL};
+    int64_t rows[2];
+    if (e->most == 0) return seen;
+    rows[0] = e->last.rows[0];
+    rows[1] = e->last.rows[1];
+    if (e->plan->skips) cconv_taps_inside(e->plan, 1, first + row, first + last_row, rows);
+    if (!e->found || pitch != e->last.pitch || rows[0] != e->last.rows[0] || rows[1] != e->last.rows[1]) {
+        e->last.pitch = pitch;
+        e->last.rows[0] = rows[0];
+        e->last.rows[1] = rows[1];
         e->found = find_view(e);
     }
-    {
-        const view *v = e->found;
-        const seen_taps some = {v->taps, v->x_at, v->w_at, v->ends[0] > 0 || v->ends[1] < v->taps ? v->ends : NULL};
-        return some;
-    }
+    seen.taps = e->found->taps;
+    seen.x_at = e->found->x_at;
+    seen.w_at = e->found->w_at;
+    if (e->found->ends[0] > 0 || e->found->ends[1] < e->found->taps) seen.ends = e->found->ends;
+    return seen;
 }
 
 #endif

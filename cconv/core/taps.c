@@ -172,8 +172,8 @@ static void run_along(block *b)
                 if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = see_taps(&b->seeing, other, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch,
-                             one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
+                aim(&b->seeing, one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
+                s = see_taps(&b->seeing, other, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch);
                 kernel[width](x, here ? b->here_at : s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
@@ -199,30 +199,29 @@ static void run_across(block *b)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, columns = task->size[2];
     const int64_t pieces = parts(columns, kernels->tile) + (plan->skips > 1 ? 2 : 0), calls = task->size[1] * pieces;
     int64_t index, r, j, positions;
-    seen_taps s;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         const int wide = t.pitch > lanes, stream = t.output && plan->stream;
         const int64_t last = t.output ? t.count - wide * lanes : lanes;
+        const ptrdiff_t before_pitch = t.start ? 0 : (ptrdiff_t)plan->sums_plane, pitch = (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane);
         ptrdiff_t step = plan->prepacked ? (ptrdiff_t)parts(t.pitch, calls) : 0, left = (ptrdiff_t)t.pitch;
         /* What comes next, of which each call fetches its share: the next tile's weights of this block, or those of the first tile
          * and the next block. */
         const char *next = index + 1 < task->tile_last ? t.weights + t.count * b->weights_taps * size
                                                        : b->weights + (b->weights_first + b->taps) * plan->tile * size;
         if (!plan->prepacked) next = t.weights;
-        for (r = 0; r < task->size[1]; r++)
-            for (j = 0; j < columns; j += positions, next += step * b->taps * size, left -= step) {
+        for (j = 0; j < columns; j += positions) {
+            positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
+            aim(&b->seeing, j, j + positions - 1, wide);
+            for (r = 0; r < task->size[1]; r++, next += step * b->taps * size, left -= step) {
                 char *sums = t.sums + (r * columns + j) * plan->sums_plane * size;
                 char *output = t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums;
                 const char *x = b->x + (r * b->x_row + j * b->x_step) * size, *before = t.start ? t.start : sums;
-                const ptrdiff_t before_pitch = t.start ? 0 : (ptrdiff_t)plan->sums_plane, pitch = (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane);
-                cconv_edge_kernel *edge;
+                const seen_taps s = see_taps(&b->seeing, t.pitch != plan->tile, r, r);
+                cconv_edge_kernel *edge = s.ends && wide ? kernels->edge[positions] : NULL;
                 if (left <= 0) step = 0;
-                positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                s = see_taps(&b->seeing, t.pitch != plan->tile, r, r, j, j + positions - 1, wide);
-                edge = s.ends && wide ? kernels->edge[positions] : NULL;
                 if (edge)
                     edge(t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, before, before_pitch, output, pitch, last, stream, next, step, s.ends);
                 else
@@ -230,6 +229,7 @@ static void run_across(block *b)
                                                    last, stream, next, step);
                 fetch_rest(next, step * size, s.taps, b->taps, wide ? 2 : 1);
             }
+        }
     }
 }
 
