@@ -60,7 +60,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
-    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
+    const int past = !EDGES && NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
     const int64_t from = EDGES ? ends[0] : 0, to = EDGES ? ends[1] : taps;
     V a[MAX_TILE][4];
     int64_t t;
@@ -99,7 +99,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     if (m < M) { \
         const T *from = before + m * before_pitch; \
         V b0, b1, b2, b3; \
-        if (bias) { \
+        if (!EDGES && bias) { \
             b0 = b1 = b2 = b3 = SET1(bias[m]); \
         } else { \
             b0 = b1 = b2 = b3 = LOAD(from); \
@@ -139,6 +139,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
                    next_step, 1, ends); \
     }
+#define EDGE(M) (sizeof(T) == 4 ? NAME(edge_##M) : NULL)       /* of double they would not be worth their size */
 #define DEFINE_TILES(M) DEFINE_TILE(M, 1) DEFINE_TILE(M, 2) DEFINE_TILE(M, 4)
 #define TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NAME(taps_##M##_4)}
 #define NARROW_TILES(M) {NAME(taps_##M##_1), NAME(taps_##M##_2), NULL}
@@ -156,9 +157,6 @@ DEFINE_EDGE(13) DEFINE_EDGE(14)
 #else
 DEFINE_TILE(3, 1) DEFINE_TILE(3, 2) DEFINE_TILE(4, 1) DEFINE_TILE(4, 2)
 DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
-#ifndef SMALL
-DEFINE_EDGE(4) DEFINE_EDGE(5) DEFINE_EDGE(6)
-#endif
 #endif
 
 #include "rows.inc.h"
@@ -212,14 +210,11 @@ static const cconv_type_kernels NAME(kernels) = {
         NARROW_TILES(3), NARROW_TILES(4), NARROW_TILES(5), NARROW_TILES(6)
 #endif
     },
-#ifdef SMALL
+#if defined(SMALL) || ACCUMULATORS < 24
     {NULL},
 #else
     {
-        NULL, NULL, NULL, NULL, NAME(edge_4), NAME(edge_5), NAME(edge_6),
-#if ACCUMULATORS >= 24
-        NAME(edge_7), NAME(edge_8), NAME(edge_9), NAME(edge_10), NAME(edge_11), NAME(edge_12), NAME(edge_13), NAME(edge_14)
-#endif
+        NULL, NULL, NULL, NULL, EDGE(4), EDGE(5), EDGE(6), EDGE(7), EDGE(8), EDGE(9), EDGE(10), EDGE(11), EDGE(12), EDGE(13), EDGE(14)
     },
 #endif
     {
@@ -292,6 +287,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef DEFINE_TILE
 #undef DEFINE_TILES
 #undef DEFINE_EDGE
+#undef EDGE
 #undef TILES
 #undef NARROW_TILES
 #undef NEAR_TALL
