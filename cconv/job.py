@@ -55,7 +55,7 @@ class Part(NamedTuple):
 def parts_of(job: Job, readable: bool, direct: bool, steps: tuple[int, int] | None = None) -> Iterator[Part]:
     """The job in parts for which about CHUNK values are converted: x unless readable, y unless direct.
 
-    Parts begin at multiples of the steps along H and W; without steps, the last rows of results may belong to two parts.
+    Parts begin at multiples of the steps along H and W; without steps, the last rows and columns of results may belong to two parts.
     """
     sizes = job.y.shape[2:]
     if readable and direct or job.y.size == 0:
@@ -83,7 +83,7 @@ def spans(
 def _apart(k: int, s: int, d: int, size: int) -> bool:
     """Whether each tap has a phase of its own, so that their order does not depend on how far they lie apart.
 
-    The rule is the core's for H (cconv_lay_out_phases in layout.c); along the other axes no order depends on it.
+    The rule is the core's for H (cconv_lay_out_phases in layout.c); along the other axes no order depends on phases.
     """
     common = math.gcd(s, d)
     return s // common >= k or d // common >= size or (k - 1) * d // s > (k - 1) * min(8, size)

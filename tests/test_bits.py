@@ -169,6 +169,7 @@ def test_arrays_of_another_byte_order_strided_and_dilated(algorithm, chunk, monk
         if any((k - 1) * d + 1 > n for n, k, d in zip(size, kernel, dilation, strict=True)):
             continue
         c, o, padding = (int(v) for v in rng.integers((1, 1, 0), (4, 4, 3)))
+        o += 16 * (seen % 5 == 0)       # taps has another order
         x, w = rng.standard_normal((1, c, *size)).astype("f"), rng.standard_normal((o, c, *kernel)).astype("f")
         options = {"stride": stride, "dilation": dilation, "padding": padding, "algorithm": algorithm}
         want = cconv.conv2d(x, w, **options)

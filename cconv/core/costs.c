@@ -11,8 +11,8 @@
  * whose scalars need no loading.  Measured over 1000 random layers. */
 static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
 
-/* Where fewer products than this, of all, are not with a border of zeros, `taps` leaves out those that are; where fewer than the second, rows
- * of outputs are cut for it. */
+/* Where fewer products than SOME, of all, are not with a border of zeros, `taps` may leave out those that are; where fewer than MANY, it may cut
+ * rows of outputs for that. */
 static const double SOME = 0.99, MANY = 0.75;
 enum { FEWEST_COLUMNS = 4, MOST_ROWS = 4 };        /* between the cuts; of a kernel, for whose cuts there are tables enough */
 
@@ -56,7 +56,7 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
-    const double columns_inside = plan->skips > 1 || outputs > lanes ? plan->inside[2] : 1;
+    const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;
     const double left_out = plan->skips ? (1 + 2 * plan->inside[1] * columns_inside) / 3 : 1;
     double cost[4], loads;
     int form;
@@ -93,7 +93,7 @@ void cconv_column_edges(const cconv_plan *plan, int64_t edge[2])
     edge[1] = last > 0 ? parts(last, d->stride[2]) : 0;
 }
 
-/* If that saves twice what the tables take: of each sort of rows and columns of outputs. */
+/* If that saves twice what the tables take, which each sort of rows and columns of outputs has. */
 int cconv_leaves_out(const cconv_plan *plan)
 {
     const double inside = products_inside(plan), taps = (double)plan->taps;

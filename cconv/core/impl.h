@@ -74,11 +74,11 @@ typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, 
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
                                const void *next, ptrdiff_t next_step);
 
-/* The same with two vectors, where the first scalar is not multiplied before tap ends[0], and the last one not from ends[1] on. */
+/* The same with two vectors, on top of `before`, not past the caches, where the first scalar is not multiplied before tap ends[0], and the
+ * last one not from ends[1] on. */
 typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
-                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
-                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
-                               const void *next, ptrdiff_t next_step, const int64_t ends[2]);
+                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
+                               void *y, ptrdiff_t y_pitch, int64_t last, const void *next, ptrdiff_t next_step, const int64_t ends[2]);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
@@ -378,11 +378,14 @@ CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *tas
                                    const char *bias, char *output);
 
 /* costs.c: the taps of an axis, from[0] to from[1] - 1, that some of its outputs `first` to `last` see in the picture; others see zeros.  How many
- * of the products do, for the plan; what multiplications take where those that do not are left out. */
+ * of the products do, for the plan. */
 CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
-CCONV_HIDDEN void cconv_column_edges(const cconv_plan *plan, int64_t edge[2]);
+
+/* costs.c: whether `taps` leaves out those that do not (2: and cuts rows of outputs where the first column of the kernel begins to be seen, edge[0],
+ * and where the last one ceases to be, edge[1]); what multiplications take then. */
 CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
+CCONV_HIDDEN void cconv_column_edges(const cconv_plan *plan, int64_t edge[2]);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 
 /* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */

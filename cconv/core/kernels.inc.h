@@ -60,7 +60,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
     const T *bias = (const T *)bias_, *before = (const T *)before_;
     T *y = (T *)y_;
-    const int past = !EDGES && NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
+    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
     const int64_t from = EDGES ? ends[0] : 0, to = EDGES ? ends[1] : taps;
     V a[MAX_TILE][4];
     int64_t t;
@@ -99,7 +99,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     if (m < M) { \
         const T *from = before + m * before_pitch; \
         V b0, b1, b2, b3; \
-        if (!EDGES && bias) { \
+        if (bias) { \
             b0 = b1 = b2 = b3 = SET1(bias[m]); \
         } else { \
             b0 = b1 = b2 = b3 = LOAD(from); \
@@ -132,11 +132,10 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     }
 #define DEFINE_EDGE(M) \
     static void NAME(edge_##M)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, const ptrdiff_t *scalar_at, \
-                               ptrdiff_t pitch, int64_t taps, const void *bias, const void *before, ptrdiff_t before_pitch, void *y, \
-                               ptrdiff_t y_pitch, int64_t last, int stream, const void *next, ptrdiff_t next_step, \
-                               const int64_t *ends) \
+                               ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, \
+                               int64_t last, const void *next, ptrdiff_t next_step, const int64_t *ends) \
     { \
-        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, NULL, before, before_pitch, y, y_pitch, last, 0, next, \
                    next_step, 1, ends); \
     }
 #define EDGE(M) (sizeof(T) == 4 ? NAME(edge_##M) : NULL)       /* of double they would not be worth their size */
@@ -157,6 +156,9 @@ DEFINE_EDGE(13) DEFINE_EDGE(14)
 #else
 DEFINE_TILE(3, 1) DEFINE_TILE(3, 2) DEFINE_TILE(4, 1) DEFINE_TILE(4, 2)
 DEFINE_TILE(5, 1) DEFINE_TILE(5, 2) DEFINE_TILE(6, 1) DEFINE_TILE(6, 2)
+#ifndef SMALL
+DEFINE_EDGE(4) DEFINE_EDGE(5) DEFINE_EDGE(6)
+#endif
 #endif
 
 #include "rows.inc.h"
@@ -210,11 +212,14 @@ static const cconv_type_kernels NAME(kernels) = {
         NARROW_TILES(3), NARROW_TILES(4), NARROW_TILES(5), NARROW_TILES(6)
 #endif
     },
-#if defined(SMALL) || ACCUMULATORS < 24
+#ifdef SMALL
     {NULL},
 #else
     {
-        NULL, NULL, NULL, NULL, EDGE(4), EDGE(5), EDGE(6), EDGE(7), EDGE(8), EDGE(9), EDGE(10), EDGE(11), EDGE(12), EDGE(13), EDGE(14)
+        NULL, NULL, NULL, NULL, EDGE(4), EDGE(5), EDGE(6),
+#if ACCUMULATORS >= 24
+        EDGE(7), EDGE(8), EDGE(9), EDGE(10), EDGE(11), EDGE(12), EDGE(13), EDGE(14)
+#endif
     },
 #endif
     {

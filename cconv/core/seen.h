@@ -48,11 +48,11 @@ typedef struct seen_taps {
     const int64_t *ends;                /* NULL: all outputs see all of them */
 } seen_taps;
 
-/* Whether the taps of a block are added column by column of the kernel, for `edge`, whose tile is two vectors of output channels.  Rows alone
- * may be of a few of them. */
+/* Whether the taps of a block are added column by column of the kernel, for `edge`: of floats, for more than a vector of output channels.
+ * Of rows alone, which may be of some of these only, the order is always the other. */
 CCONV_INLINE int by_columns(const cconv_plan *plan)
 {
-    return !plan->alone && plan->desc.kernel[2] > 1 && plan->output[2] > 1 && plan->outputs > (plan->desc.compute == CCONV_F32 ? 16 : 8);
+    return !plan->alone && plan->desc.kernel[2] > 1 && plan->output[2] > 1 && plan->outputs > 16 && plan->desc.compute == CCONV_F32;
 }
 
 CCONV_INLINE int64_t views_of(const cconv_plan *plan) { return plan->skips ? VIEWS : by_columns(plan) ? FEW_VIEWS : 0; }

@@ -223,7 +223,7 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
-                    edge(t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, before, before_pitch, output, pitch, last, stream, next, step, s.ends);
+                    edge(t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, before, before_pitch, output, pitch, last, next, step, s.ends);
                 else
                     kernels->taps[positions][wide](t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, before, before_pitch, output, pitch,
                                                    last, stream, next, step);
