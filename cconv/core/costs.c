@@ -11,6 +11,9 @@
  * whose scalars need no loading.  Measured over 1000 random layers. */
 static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
 
+/* And what `rows` does for each sum that it comes back to, where results, which only `taps` then writes past the caches, are far too many for these. */
+static const double REREAD_SUM = 7;
+
 /* Where fewer products than SOME, of all, are not with a border of zeros, `taps` may leave out those that are; where fewer than MANY, it may cut
  * rows of outputs for that. */
 static const double SOME = 0.99, MANY = 0.75;
@@ -120,19 +123,21 @@ int cconv_taps_pay(const cconv_plan *plan)
     const int64_t *k = plan->desc.kernel, *stride = plan->desc.stride;
     const int in_place = plan->channels == 1 && k[0] == 1 && k[1] == 3 && k[2] == 3 && stride[1] == stride[2] && stride[1] <= 2
                          && plan->desc.dilation[1] == 1 && plan->desc.dilation[2] == 1 && cconv_zeros_outside(plan);
-    double rows, across;
+    double rows, across, passes;
     cconv_plan other = *plan;
     int form;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
     if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input is read where it lies */
     cconv_lay_out_phases(&other);
+    passes = passes_of(&other);
     across = vectors * (taps * cconv_skipping(plan) * cconv_choose_form(&other, lanes, MAX_TILE, &form) + 1 + 4 * ceil(taps / (double)BLOCK_TAPS)) + 400
              + 2 * (double)plan->channels * lines * (double)input[2] / (double)lanes;      /* the last: loading */
     if (in_place) {         /* which only taps must copy: near.inc.h */
         rows = vectors * (0.7 * taps * (double)up(plan->output[2], lanes) / width + 4) * (stride[1] == 2 ? 1.5 : 1) + outputs * strips * 40;
         across += 10 * lines;
     } else                  /* more loading, line by line */
-        rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + 2) + outputs * strips * passes_of(&other) * 20
+        rows = vectors * (1.1 * taps * (double)up(plan->output[2], lanes) / width + (passes > 1 && vectors * 64 > 2 * STREAMED ? REREAD_SUM : 2))
+               + outputs * strips * passes * 20
                + (double)plan->channels * (11 + lines * (4.8 + 1.5 * (double)input[2] / (double)lanes));
     return across < rows;
 }
