@@ -9,7 +9,7 @@
 
 /* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane; and one of these across outputs,
  * whose scalars need no loading.  Measured over 1000 random layers. */
-static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
+static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_FAR = 20, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
 
 /* And what `rows` does for each sum that it comes back to, where results, which only `taps` then writes past the caches, are far too many for these. */
 static const double REREAD_SUM = 7;
@@ -56,7 +56,7 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
     const double tile = (double)parts(outputs, parts(outputs, most)), scalars = (double)parts(columns, parts(columns, most));
     const int64_t positions = times(columns, plan->output[1]);
-    const double ends = (double)up(positions, lanes) / (double)positions, turned = TURNED_SUM / taps;
+    const double ends = (double)up(positions, lanes) / (double)positions, turned = (cconv_is_large(plan) ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
     const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;

@@ -88,7 +88,7 @@ static void cut(cconv_plan *plan)
     /* Enough positions for weights that come from memory to be used often; then as many output
      * channels as the cache holds their sums. */
     band = rows ? most(8 * step, planes / times(plan->channel_block, times(slices, row + plan->reach[2])) - plan->reach[1])
-                : parts(most(BAND_POSITIONS, least(BAND_POSITIONS * 32 / outputs, planes / times(plan->channel_block, slices))), row);
+                : parts(most(BAND_POSITIONS, least(BAND_POSITIONS * (plan->form == ALONG_ROWS ? 128 : 32) / outputs, planes / times(plan->channel_block, slices))), row);
     band = least(band, height);
     bands = parts(height, band);
     plan->out_blocks = least(plan->tiles, most(parts(times(outputs, times(band, row)), sums), parts(outputs, OUTPUTS)));
