@@ -152,7 +152,7 @@ static void run_along(block *b)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t rows = plan->form == ALONG_ROWS ? task->size[1] : 1;
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
-    const int four = kernels->taps[plan->tile][2] != NULL, one_row = rows > 1 || task->size[1] == 1;
+    const int four = kernels->taps[plan->tile][2] != NULL, one_row = task->size[1] == 1;
     int64_t index, r, j, count;
     seen_taps s;
     for (index = task->tile_first; index < task->tile_last; index++) {
@@ -160,7 +160,11 @@ static void run_along(block *b)
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
         const int other = t.pitch != plan->tile;
         const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
-        for (r = 0; r < rows; r++)
+        for (r = 0; r < rows; r++) {
+            if (rows > 1) {
+                aim(&b->seeing, 0, task->size[2] - 1, 0);
+                s = see_taps(&b->seeing, other, r, r);
+            }
             for (j = 0; j < length; j += count) {
                 const int here = j < b->whole;
                 const int64_t left = (here ? b->whole : length) - j;
@@ -172,12 +176,15 @@ static void run_along(block *b)
                 if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                aim(&b->seeing, one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
-                s = see_taps(&b->seeing, other, rows > 1 ? r : j / plan->sums_pitch, rows > 1 ? r : least(j + count - 1, length - 1) / plan->sums_pitch);
+                if (rows == 1) {
+                    aim(&b->seeing, one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
+                    s = see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
+                }
                 kernel[width](x, here ? b->here_at : s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
+        }
     }
 }
 
