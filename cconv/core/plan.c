@@ -195,6 +195,17 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
 {
     const int64_t groups = plan->desc.groups, block = plan->group_block;
     int a;
+    if (plan->tasks == 1) {         /* of all there is: half of what a small picture's call did was finding that out */
+        task->tile_first = task->out_first = task->od = task->group = task->n = 0;
+        task->tile_last = plan->tiles;
+        task->out_count = plan->outputs;
+        task->group_count = groups;
+        for (a = 0; a < 3; a++) {
+            task->first[a] = 0;
+            task->size[a] = plan->output[a];
+        }
+        return;
+    }
     cconv_block_of(plan, digit(&index, plan->out_blocks), task);
     for (a = 2; a >= 0; a--) {
         task->first[a] = digit(&index, plan->bands[a]) * plan->band[a];

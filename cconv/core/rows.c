@@ -42,6 +42,8 @@ static int are_finite(const cconv_plan *plan, const char *weight, const ptrdiff_
     int64_t t;
     uint32_t narrow, over = 0;
     uint64_t wide, beyond = 0;
+    if (plan->dense_weights && plan->desc.weight_stride[4] == (int64_t)cconv_type_size(plan->desc.compute))
+        return cconv_of_type(plan)->within(weight, n, INFINITY);
     for (t = 0; t < n && plan->desc.compute == CCONV_F32; t++) {
         memcpy(&narrow, weight + from[t], sizeof narrow);
         over |= (narrow & 0x7fffffff) + 0x00800000;
