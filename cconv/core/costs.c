@@ -88,12 +88,12 @@ static double passes_of(const cconv_plan *plan)
 
 static double products_inside(const cconv_plan *plan) { return plan->inside[0] * plan->inside[1] * plan->inside[2]; }
 
-void cconv_column_edges(const cconv_plan *plan, int64_t edge[2])
+void cconv_edges(const cconv_plan *plan, int a, int64_t edge[2])
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t last = d->input[2] + d->before[2] - (d->kernel[2] - 1) * d->dilation[2];
-    edge[0] = d->before[2] > 0 ? parts(d->before[2], d->stride[2]) : 0;
-    edge[1] = last > 0 ? parts(last, d->stride[2]) : 0;
+    const int64_t last = d->input[a] + d->before[a] - (d->kernel[a] - 1) * d->dilation[a];
+    edge[0] = d->before[a] > 0 ? parts(d->before[a], d->stride[a]) : 0;
+    edge[1] = last > 0 ? parts(last, d->stride[a]) : 0;
 }
 
 /* If that saves twice what the tables take, which each sort of rows and columns of outputs has. */
@@ -104,7 +104,7 @@ int cconv_leaves_out(const cconv_plan *plan)
     const double rows = plan->inside[1] < 1 ? (double)least(plan->desc.kernel[1], plan->output[1]) : 1, columns = plan->inside[2] < 1 ? 3 : 1;
     int64_t edge[2];
     if (plan->kernel == 1 || inside >= SOME || (1 - inside) * all < 2 * rows * columns * (100 + 4 * fmin(taps, 2 * BLOCK_TAPS))) return 0;
-    cconv_column_edges(plan, edge);
+    cconv_edges(plan, 2, edge);
     return inside < MANY && plan->desc.kernel[1] <= MOST_ROWS && edge[0] >= FEWEST_COLUMNS && edge[1] - edge[0] >= FEWEST_COLUMNS
            && plan->output[2] - edge[1] >= FEWEST_COLUMNS ? 2 : 1;
 }

@@ -382,10 +382,10 @@ CCONV_HIDDEN void cconv_store_band(const cconv_plan *plan, const cconv_task *tas
 CCONV_HIDDEN void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2]);
 CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
 
-/* costs.c: whether `taps` leaves out those that do not (2: and cuts rows of outputs where the first column of the kernel begins to be seen, edge[0],
- * and where the last one ceases to be, edge[1]); what multiplications take then. */
+/* costs.c: where along an axis outputs begin to see the first tap of the kernel, and cease to see the last one; whether `taps` leaves out what no
+ * output sees (2: and cuts rows of outputs at these edges); what multiplications take then. */
+CCONV_HIDDEN void cconv_edges(const cconv_plan *plan, int a, int64_t edge[2]);
 CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
-CCONV_HIDDEN void cconv_column_edges(const cconv_plan *plan, int64_t edge[2]);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 
 /* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */

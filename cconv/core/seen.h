@@ -31,6 +31,12 @@ typedef struct gallery {
     view views[VIEWS];
 } gallery;
 
+typedef struct seen_taps {
+    int64_t taps;
+    const ptrdiff_t *x_at, *w_at;
+    const int64_t *ends;                /* NULL: all outputs see all of them */
+} seen_taps;
+
 /* What sees a block of a task. */
 typedef struct eyes {
     const cconv_plan *plan;
@@ -38,15 +44,10 @@ typedef struct eyes {
     gallery *kept;
     int64_t most;                       /* views that it has room for; 0: all taps are used, in their order */
     asked last;                         /* the last that was asked for */
-    const view *found;                  /* NULL: none, of this block */
+    seen_taps seen;                     /* and what calls from row `from` to before `to` of the task therefore see */
+    int64_t from, to;
     const ptrdiff_t *x_at, *const *w_at;        /* of all taps of the block, in the order of (channel, kd, kh, kw) */
 } eyes;
-
-typedef struct seen_taps {
-    int64_t taps;
-    const ptrdiff_t *x_at, *w_at;
-    const int64_t *ends;                /* NULL: all outputs see all of them */
-} seen_taps;
 
 /* Whether the taps of a block are added column by column of the kernel, for `edge`: of floats, for more than a vector of output channels.
  * Of rows alone, which may be of some of these only, the order is always the other. */
@@ -60,7 +61,7 @@ CCONV_INLINE int64_t views_of(const cconv_plan *plan) { return plan->skips ? VIE
 CCONV_INLINE eyes open_eyes(const cconv_plan *plan, const cconv_task *task, gallery *kept)
 {
     const int64_t *k = plan->desc.kernel;
-    eyes e = {plan, task, kept, views_of(plan), {0, 0, 0, {0, k[0]}, {0, k[1]}, {0, k[2], 0, k[2], 0, k[2]}}, NULL, NULL, NULL};
+    eyes e = {plan, task, kept, views_of(plan), {0, 0, 0, {0, k[0]}, {0, k[1]}, {0, k[2], 0, k[2], 0, k[2]}}, {0, NULL, NULL, NULL}, 0, 0, NULL, NULL};
     if (plan->skips) cconv_taps_inside(plan, 0, task->od, task->od, e.last.slices);
     return e;
 }
@@ -70,7 +71,7 @@ CCONV_INLINE void turn_eyes(eyes *e, int64_t first, int64_t taps, const ptrdiff_
 {
     e->last.first = first;
     e->last.taps = taps;
-    e->found = NULL;
+    e->from = e->to = 0;
     e->x_at = x_at;
     e->w_at = w_at;
 }
@@ -81,7 +82,7 @@ CCONV_INLINE int64_t columns_of_call(const eyes *e, int64_t column, int64_t colu
 {
     int64_t left = columns - column, edges[2];
     if (e->plan->skips > 1) {
-        cconv_column_edges(e->plan, edges);
+        cconv_edges(e->plan, 2, edges);
         if (edges[0] > e->task->first[2] + column) left = least(left, edges[0] - e->task->first[2] - column);
         else if (edges[1] > e->task->first[2] + column) left = least(left, edges[1] - e->task->first[2] - column);
     }
@@ -158,30 +159,40 @@ CCONV_INLINE void aim(eyes *e, int64_t column, int64_t last_column, int ends)
     cconv_taps_inside(e->plan, 2, first + (ends ? last_column : column), first + last_column, seen + 4);
     if (memcmp(seen, e->last.columns, sizeof seen) == 0) return;
     memcpy(e->last.columns, seen, sizeof seen);
-    e->found = NULL;
+    e->from = e->to = 0;
+}
+
+/* Most rows see all of the kernel's, and need not be asked. */
+static void find_taps(eyes *e, int64_t pitch, int64_t row, int64_t last_row)
+{
+    const int64_t first = e->task->first[1], *rows = e->last.rows;
+    const seen_taps all = {e->last.taps, e->x_at, e->w_at[pitch], NULL};
+    const view *v;
+    int64_t edges[2];
+    e->seen = all;
+    e->last.pitch = pitch;
+    e->from = 0;
+    e->to = INT64_MAX;
+    if (e->most == 0) return;
+    if (e->plan->skips) {
+        cconv_taps_inside(e->plan, 1, first + row, first + last_row, e->last.rows);
+        cconv_edges(e->plan, 1, edges);
+        e->from = row;
+        e->to = last_row + 1;
+        if (rows[0] == 0 && rows[1] == e->plan->desc.kernel[1]) e->to = most(e->to, edges[1] - first);
+    }
+    v = find_view(e);
+    e->seen.taps = v->taps;
+    e->seen.x_at = v->x_at;
+    e->seen.w_at = v->w_at;
+    if (v->ends[0] > 0 || v->ends[1] < v->taps) e->seen.ends = v->ends;
 }
 
 /* Of the taps of the block those that outputs see from row to last_row of the task, in these columns; `pitch`: of which order of weights. */
-CCONV_INLINE seen_taps see_taps(eyes *e, int64_t pitch, int64_t row, int64_t last_row)
+CCONV_INLINE const seen_taps *see_taps(eyes *e, int64_t pitch, int64_t row, int64_t last_row)
 {
-    const int64_t first = e->task->first[1];
-    seen_taps seen = {e->last.taps, e->x_at, e->w_at[pitch], NULL};
-    int64_t rows[2];
-    if (e->most == 0) return seen;
-    rows[0] = e->last.rows[0];
-    rows[1] = e->last.rows[1];
-    if (e->plan->skips) cconv_taps_inside(e->plan, 1, first + row, first + last_row, rows);
-    if (!e->found || pitch != e->last.pitch || rows[0] != e->last.rows[0] || rows[1] != e->last.rows[1]) {
-        e->last.pitch = pitch;
-        e->last.rows[0] = rows[0];
-        e->last.rows[1] = rows[1];
-        e->found = find_view(e);
-    }
-    seen.taps = e->found->taps;
-    seen.x_at = e->found->x_at;
-    seen.w_at = e->found->w_at;
-    if (e->found->ends[0] > 0 || e->found->ends[1] < e->found->taps) seen.ends = e->found->ends;
-    return seen;
+    if (row < e->from || last_row >= e->to || pitch != e->last.pitch) find_taps(e, pitch, row, last_row);
+    return &e->seen;
 }
 
 #endif

@@ -154,7 +154,7 @@ static void run_along(block *b)
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
     const int four = kernels->taps[plan->tile][2] != NULL, one_row = task->size[1] == 1;
     int64_t index, r, j, count;
-    seen_taps s;
+    const seen_taps *s = NULL;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
@@ -180,7 +180,7 @@ static void run_along(block *b)
                     aim(&b->seeing, one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
                     s = see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
                 }
-                kernel[width](x, here ? b->here_at : s.x_at, t.weights, s.w_at, 1, s.taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
@@ -224,17 +224,17 @@ static void run_across(block *b)
                 char *sums = t.sums + (r * columns + j) * plan->sums_plane * size;
                 char *output = t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums;
                 const char *x = b->x + (r * b->x_row + j * b->x_step) * size, *before = t.start ? t.start : sums;
-                const seen_taps s = see_taps(&b->seeing, t.pitch != plan->tile, r, r);
-                cconv_edge_kernel *edge = s.ends && wide ? kernels->edge[positions] : NULL;
+                const seen_taps *s = see_taps(&b->seeing, t.pitch != plan->tile, r, r);
+                cconv_edge_kernel *edge = s->ends && wide ? kernels->edge[positions] : NULL;
                 if (left <= 0) step = 0;
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
-                    edge(t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, before, before_pitch, output, pitch, last, next, step, s.ends);
+                    edge(t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, before_pitch, output, pitch, last, next, step, s->ends);
                 else
-                    kernels->taps[positions][wide](t.weights, s.w_at, x, s.x_at, (ptrdiff_t)b->x_step, s.taps, NULL, before, before_pitch, output, pitch,
+                    kernels->taps[positions][wide](t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, NULL, before, before_pitch, output, pitch,
                                                    last, stream, next, step);
-                fetch_rest(next, step * size, s.taps, b->taps, wide ? 2 : 1);
+                fetch_rest(next, step * size, s->taps, b->taps, wide ? 2 : 1);
             }
         }
     }
