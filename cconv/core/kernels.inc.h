@@ -49,30 +49,27 @@
         }
 #define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
 
+/* What the loop over the taps is written out for besides any other addresses and for what comes next: scalars side by side, and nothing that
+ * comes next.  Where there is time between the multiplications, which few registers and one vector leave none of, one loop does. */
+#define SCALARS_JOIN(NV) (NV == 1 || ACCUMULATORS < 24)
+#define NOTHING_NEXT (ACCUMULATORS < 24)
+
 /* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and
  * spills.) */
-
-CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
-                             const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
-                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
-                             const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
+CCONV_INLINE void NAME(add_taps)(const int M, const int NV, V a[MAX_TILE][4], const T *vectors, const ptrdiff_t *vector_at, const T *scalars,
+                                 const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const int FETCH, const T *next, ptrdiff_t next_step,
+                                 const int EDGES, const int64_t *ends)
 {
-    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
-    const T *bias = (const T *)bias_, *before = (const T *)before_;
-    T *y = (T *)y_;
-    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
     const int64_t from = EDGES ? ends[0] : 0, to = EDGES ? ends[1] : taps;
-    V a[MAX_TILE][4];
     int64_t t;
-#define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
-    EACH_M(START)
-#undef START
     for (t = 0; t < taps; t++) {
         const T *p = vectors + vector_at[t], *q = scalars + scalar_at[t];
         V v0 = LOAD(p), v1 = v0, v2 = v0, v3 = v0;
-        PREFETCH_FAR(next);
-        if (NV > 1) PREFETCH_FAR(next + LANES);
-        next += next_step;
+        if (FETCH) {
+            PREFETCH_FAR(next);
+            if (NV * LANES > LINE_VALUES) PREFETCH_FAR(next + LINE_VALUES);
+            next += next_step;
+        }
         if (NV > 1) v1 = LOAD(p + LANES);
         if (NV > 2) { v2 = LOAD(p + 2 * LANES); v3 = LOAD(p + 3 * LANES); }
 #define BY(m, scalar) \
@@ -94,6 +91,27 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         EACH_M(MULTIPLY)
 #undef BY
 #undef MULTIPLY
+    }
+}
+
+CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
+                             const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
+                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
+                             const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
+{
+    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
+    const T *bias = (const T *)bias_, *before = (const T *)before_;
+    T *y = (T *)y_;
+    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
+    V a[MAX_TILE][4];
+#define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
+    EACH_M(START)
+#undef START
+    if (SCALARS_JOIN(NV) && pitch == 1) {
+        if (NOTHING_NEXT && next_step == 0) NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps, 0, next, 0, EDGES, ends);
+        else NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps, 1, next, next_step, EDGES, ends);
+    } else {
+        NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps, 1, next, next_step, EDGES, ends);
     }
 #define FINISH(m, WRITE) \
     if (m < M) { \
@@ -123,12 +141,8 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
                                       ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
                                       const void *next, ptrdiff_t next_step) \
     { \
-        if (NV > 1 || pitch != 1)       /* with one vector there is no time for other addresses */ \
-            NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, \
-                       next, next_step, 0, NULL); \
-        else \
-            NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, 1, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
-                       next_step, 0, NULL); \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+                   next_step, 0, NULL); \
     }
 #define DEFINE_EDGE(M) \
     static void NAME(edge_##M)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, const ptrdiff_t *scalar_at, \
@@ -282,6 +296,8 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef EACH_STEP
 #undef WRITE
 #undef LINE_VALUES
+#undef SCALARS_JOIN
+#undef NOTHING_NEXT
 #undef EACH_T
 #undef DEFINE_OVER
 #undef DEFINE_OVERS
