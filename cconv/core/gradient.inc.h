@@ -53,13 +53,19 @@ CCONV_INLINE void NAME(over)(const int M, const int NT, const void *g_, ptrdiff_
     }
 }
 
+/* Fourteen pointers are loaded each time: there are not registers enough, and gcc would use those of vectors.  Six are not. */
+#if ACCUMULATORS >= 24
+#define FROM_MEMORY volatile
+#else
+#define FROM_MEMORY
+#endif
+
 /* For gradient_outer.c: outer products of M values of one array and NV vectors of the other, which lie one after the other, summed over
  * positions: y[m][j] = before[m][j] + sum over p of x[x_to[m] + x_at[p]] * g[p * NV * LANES + j]. */
 CCONV_INLINE void NAME(outer)(const int M, const int NV, const void *g_, const void *x_, const ptrdiff_t *x_to, const ptrdiff_t *x_at,
                               int64_t positions, const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch)
 {
-    const T *g = (const T *)g_, *before = (const T *)before_, *pointers[MAX_TILE];
-    const T *volatile *x = pointers;    /* to be loaded: there are not registers enough, and gcc would use those of vectors */
+    const T *g = (const T *)g_, *before = (const T *)before_, *FROM_MEMORY x[MAX_TILE];
     T *y = (T *)y_;
     V a[MAX_TILE][2];
     int64_t p;
@@ -88,6 +94,8 @@ CCONV_INLINE void NAME(outer)(const int M, const int NV, const void *g_, const v
     EACH_M(FINISH)
 #undef FINISH
 }
+
+#undef FROM_MEMORY
 
 #define DEFINE_OUTER_OF(M, NV) \
     static void NAME(outer_##M##_##NV)(const void *g, const void *x, const ptrdiff_t *x_to, const ptrdiff_t *x_at, int64_t positions, \
