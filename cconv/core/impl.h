@@ -61,6 +61,7 @@ enum {
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
     BAND_COLUMNS = 4096,    /* of a band of `rows`, */
     TAPS_COLUMNS = 512,     /* and of `taps` */
+    FEW_OUTPUTS = 32,       /* channels: fewer of them than copying an input in order pays for */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */

@@ -27,8 +27,7 @@ enum {
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
-    NEAR_VALUES = 1 << 19,              /* of an input that is read where it lies by several tiles, rather than copied */
-    FEW_OUTPUTS = 32                    /* or by a few, of any size */
+    NEAR_VALUES = 1 << 19               /* of an input that is read where it lies by the tiles of more than FEW_OUTPUTS */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps

@@ -8,6 +8,8 @@
 #include "ahead.h"
 #include "seen.h"
 
+enum { SMALL_TILE = 6 };    /* scalars: what a tap's vectors, from channels far apart, take to load then shows */
+
 static const double no_bias[MAX_TILE] = {0};
 
 typedef struct tables {
@@ -197,14 +199,23 @@ static void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all
     }
 }
 
+/* Whether what the positions of a block read, of one tap, and write lies as evenly from row to row as along a row: they are one row then. */
+static int is_one_row(const block *b)
+{
+    const int64_t columns = b->task->size[2];
+    return b->plan->kernel == 1 && b->x_row == columns * b->x_step && (!b->output || b->output_row == columns * b->output_step);
+}
+
 /* Rows of positions by as many scalars as a tile has, or about. */
 static void run_across(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes, columns = task->size[2];
-    const int64_t pieces = parts(columns, kernels->tile) + (plan->skips > 1 ? 2 : 0), calls = task->size[1] * pieces;
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
+    const int joined = is_one_row(b);
+    const int64_t rows = joined ? 1 : task->size[1], columns = joined ? task->size[1] * task->size[2] : task->size[2];
+    const int64_t pieces = parts(columns, kernels->tile) + (plan->skips > 1 ? 2 : 0), calls = rows * pieces;
     int64_t index, r, j, positions;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
@@ -220,7 +231,7 @@ static void run_across(block *b)
         for (j = 0; j < columns; j += positions) {
             positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
             aim(&b->seeing, j, j + positions - 1, wide);
-            for (r = 0; r < task->size[1]; r++, next += step * b->taps * size, left -= step) {
+            for (r = 0; r < rows; r++, next += step * b->taps * size, left -= step) {
                 char *sums = t.sums + (r * columns + j) * plan->sums_plane * size;
                 char *output = t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums;
                 const char *x = b->x + (r * b->x_row + j * b->x_step) * size, *before = t.start ? t.start : sums;
@@ -259,13 +270,15 @@ static void store(const cconv_plan *plan, const cconv_task *task, const block *b
     if (!plan->turn_in_place) cconv_store_band(plan, task, turned, columns, plane, bias, output);
 }
 
-/* How many times a block of the task calls a kernel, about. */
-static int64_t calls_of(const cconv_plan *plan, const cconv_task *task)
+/* How many times a block calls a kernel, about. */
+static int64_t calls_of(const block *b)
 {
+    const cconv_plan *plan = b->plan;
+    const cconv_task *task = b->task;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t tiles = task->tile_last - task->tile_first, rows = task->size[1], columns = task->size[2];
     int64_t wide;
-    if (plan->form == ACROSS) return tiles * rows * parts(columns, kernels->tile);
+    if (plan->form == ACROSS) return tiles * (is_one_row(b) ? parts(rows * columns, kernels->tile) : rows * parts(columns, kernels->tile));
     wide = kernels->taps[plan->tile][2] != NULL ? 4 * kernels->lanes : 2 * kernels->lanes;
     if (plan->form == ALONG_ROWS) return tiles * rows * parts(columns, wide);
     return tiles * parts((rows - 1) * plan->sums_pitch + columns, wide);
@@ -295,7 +308,7 @@ static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_
 /* What a block of taps fetches for the next block of channels, of this task or, if it has no more, of the one after it. */
 static void look_beyond(const cconv_plan *plan, const cconv_task *task, int64_t index, int64_t next, const char *input, const char *weights, block *b)
 {
-    const int64_t calls = calls_of(plan, task);
+    const int64_t calls = calls_of(b);
     cconv_task after;
     if (next < plan->channels) {
         look_ahead_to(plan, task, next, input, weights, calls, b);
@@ -341,7 +354,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         b.x_row = cconv_step(task->size[1], d->stride[1], step[2]);
         b.x_step = cconv_step(task->size[2], d->stride[2], step[3]);
     } else if (plan->read_in_place) {
-        b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied */
+        if (kernels->tile > SMALL_TILE || plan->outputs <= FEW_OUTPUTS)
+            b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied */
     }
     if (plan->form == ACROSS) {
         char *start = work + plan->bias_at;
