@@ -131,6 +131,20 @@ def test_results_that_are_written_past_the_caches(dtype, size):
                 np.testing.assert_array_equal(cconv.correlate(part, k, out=out, workers=workers), want)
 
 
+@pytest.mark.parametrize("shape, kernel, stride, padding, dtype", [
+    ((2732, 1, 4, 15), (16, 1, 5, 6), 1, 1, np.float32), ((1822, 1, 9, 24), (16, 1, 7, 4), 2, 1, np.float32),
+    ((2732, 1, 6, 18), (16, 1, 5, 7), 1, 0, np.float32), ((6243, 3, 2, 12), (7, 3, 5, 5), 1, 2, np.float64),
+])  # fmt: skip
+def test_a_batch_beyond_the_caches_goes_the_way_of_its_samples(shape, kernel, stride, padding, dtype):
+    """Layers for which two ways are counted alike, so that anything else that is counted would decide."""
+    random = np.random.default_rng(4)
+    x, w = random.standard_normal(shape).astype(dtype), random.standard_normal(kernel).astype(dtype)
+    y = cconv.conv2d(x, w, stride=stride, padding=padding)
+    assert y.nbytes >= 1 << 22
+    for i in (0, len(x) - 1):
+        np.testing.assert_array_equal(cconv.conv2d(x[i : i + 1], w, stride=stride, padding=padding)[0], y[i])
+
+
 @pytest.mark.parametrize("shape, kernel, options", [
     ((5, 6, 5, 5), (9, 6, 5, 5), {}),
     ((33, 8, 1, 1), (40, 4, 1, 1), {"groups": 2}),

@@ -56,7 +56,9 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double taps = (double)plan->taps, gaps = (double)plan->reach[2] / (double)columns;
     const double tile = (double)parts(outputs, parts(outputs, most)), scalars = (double)parts(columns, parts(columns, most));
     const int64_t positions = times(columns, plan->output[1]);
-    const double ends = (double)up(positions, lanes) / (double)positions, turned = (cconv_is_large(plan) ? TURNED_FAR : TURNED_SUM) / taps;
+    const double results = (double)outputs * (double)plan->output[0] * (double)plan->output[1] * (double)plan->output[2];     /* of a sample, as bits depend on it */
+    const double ends = (double)up(positions, lanes) / (double)positions;
+    const double turned = (results * (double)cconv_type_size(plan->desc.compute) >= (double)STREAMED ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
     const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;
@@ -127,7 +129,7 @@ int cconv_taps_pay(const cconv_plan *plan)
     cconv_plan other = *plan;
     int form;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
-    if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input is read where it lies */
+    if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input may be read where it lies */
     cconv_lay_out_phases(&other);
     passes = passes_of(&other);
     across = vectors * (taps * cconv_skipping(plan) * cconv_choose_form(&other, lanes, MAX_TILE, &form) + 1 + 4 * ceil(taps / (double)BLOCK_TAPS)) + 400

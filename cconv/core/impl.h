@@ -61,7 +61,7 @@ enum {
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
     BAND_COLUMNS = 4096,    /* of a band of `rows`, */
     TAPS_COLUMNS = 512,     /* and of `taps` */
-    FEW_OUTPUTS = 32,       /* channels: fewer of them than copying an input in order pays for */
+    FEW_OUTPUTS = 32,       /* channels: no more of them than do without a copy of the input in order */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
@@ -69,7 +69,7 @@ enum {
 
 /* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
  * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written; `stream`: past
- * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, are fetched into the L2 cache. */
+ * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
                                ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,

@@ -27,7 +27,7 @@ enum {
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
     LEAST_POSITIONS = 112,              /* of a band that is cut for it */
-    NEAR_VALUES = 1 << 19               /* of an input that is read where it lies by the tiles of more than FEW_OUTPUTS */
+    NEAR_VALUES = 1 << 19               /* of an input that the tiles of more than FEW_OUTPUTS may read where it lies */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -153,7 +153,7 @@ int cconv_zeros_outside(const cconv_plan *plan)
     return !cconv_meets_border(&plan->desc) || (plan->desc.border == CCONV_CONSTANT && plan->desc.border_value == 0);
 }
 
-/* Whether vectors along rows without gaps can read an input of one tap where it lies, and should. */
+/* Whether vectors along rows without gaps can read an input of one tap where it lies, and should, or as one row for each channel (taps.c). */
 static int rows_join(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;

@@ -245,7 +245,7 @@ static void run_across(block *b)
                 else
                     kernels->taps[positions][wide](t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, NULL, before, before_pitch, output, pitch,
                                                    last, stream, next, step);
-                fetch_rest(next, step * size, s->taps, b->taps, wide ? 2 : 1);
+                fetch_rest(next, step * size, s->taps, b->taps, t.pitch * size > LINE ? 2 : 1);
             }
         }
     }
