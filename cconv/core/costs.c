@@ -9,7 +9,7 @@
 
 /* What `taps` does besides multiplying, for each sum or value, in multiplications of a vector's lane; and one of these across outputs,
  * whose scalars need no loading.  Measured over 1000 random layers. */
-static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_FAR = 20, TURNED_VALUE = 3.4, PANEL_LOAD = 3, ACROSS_OUTPUTS = 0.97;
+static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_FAR = 20, TURNED_VALUE = 3.4, PANEL_LOAD = 3, STRIDED_VALUE = 40, ACROSS_OUTPUTS = 0.97;
 
 /* And what `rows` does for each sum that it comes back to, where results, which only `taps` then writes past the caches, are far too many for these. */
 static const double REREAD_SUM = 7;
@@ -17,6 +17,7 @@ static const double REREAD_SUM = 7;
 /* Where fewer products than SOME, of all, are not with a border of zeros, `taps` may leave out those that are; where fewer than MANY, it may cut
  * rows of outputs for that. */
 static const double SOME = 0.99, MANY = 0.75;
+enum { OUTPUTS_LOADED = 128 };      /* that a value is loaded for, about */
 enum { FEWEST_COLUMNS = 4, MOST_ROWS = 4 };        /* between the cuts; of a kernel, for whose cuts there are tables enough */
 
 void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2])
@@ -60,7 +61,8 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double ends = (double)up(positions, lanes) / (double)positions;
     const double turned = (results * (double)cconv_type_size(plan->desc.compute) >= (double)STREAMED ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
-    const double along = plan->channels_last ? turned + TURNED_VALUE * values : 0;
+    const int strided = plan->kernel == 1 && plan->channels > 1 && plan->desc.stride[2] > 1 && cconv_scalars_lie(plan, most);       /* but vectors do not */
+    const double along = (plan->channels_last ? turned + TURNED_VALUE * values : 0) + (strided ? STRIDED_VALUE / (double)least(outputs, OUTPUTS_LOADED) : 0);
     const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;
     const double left_out = plan->skips ? (1 + 2 * plan->inside[1] * columns_inside) / 3 : 1;
     double cost[4], loads;

@@ -61,6 +61,7 @@ enum {
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least */
     BAND_COLUMNS = 4096,    /* of a band of `rows`, */
     TAPS_COLUMNS = 512,     /* and of `taps` */
+    SMALL_TILE = 6,         /* scalars: what a tap reads from channels far apart is then waited for */
     FEW_OUTPUTS = 32,       /* channels: no more of them than do without a copy of the input in order */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
@@ -388,6 +389,9 @@ CCONV_HIDDEN void cconv_measure_inside(cconv_plan *plan);
 CCONV_HIDDEN void cconv_edges(const cconv_plan *plan, int a, int64_t edge[2]);
 CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
+
+/* layout.c: whether scalars of one tap of a whole picture can be read where they lie, by tiles of so many, and should. */
+CCONV_HIDDEN int cconv_scalars_lie(const cconv_plan *plan, int64_t tile);
 
 /* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */
 CCONV_HIDDEN double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, int *best);

@@ -165,16 +165,15 @@ static int rows_join(const cconv_plan *plan)
            && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
 }
 
-/* Whether scalars of one tap of a whole picture can be read where they lie, channels and positions so far apart that they fall
- * on different lines of a cache. */
-static int scalars_lie(const cconv_plan *plan)
+/* Channels and positions are so far apart that they fall on different lines of a cache. */
+int cconv_scalars_lie(const cconv_plan *plan, int64_t tile)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
     int a, lie = d->input_type == d->compute;
     for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && stride[1 + a] % size == 0 && stride[4] % size == 0;
     return lie && (stride[1] == size ? times(d->stride[2], stride[4]) % 2048 != 0
-                                     : plan->kernel == 1 && stride[4] == size && d->stride[2] == 1 && stride[1] % 512 != 0);
+                                     : plan->kernel == 1 && stride[4] == size && d->stride[2] <= (tile > SMALL_TILE ? 2 : 1) && stride[1] % 512 != 0);
 }
 
 /* Whether the input becomes pixels on its way to vectors across output channels, their channels side by side: if not much more than
@@ -204,7 +203,7 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
-    if (plan->algorithm == CCONV_TAPS) plan->read_in_place = plan->form == ACROSS ? scalars_lie(plan) : rows_join(plan);
+    if (plan->algorithm == CCONV_TAPS) plan->read_in_place = plan->form == ACROSS ? cconv_scalars_lie(plan, cconv_of_type(plan)->tile) : rows_join(plan);
     lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)

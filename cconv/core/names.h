@@ -97,6 +97,7 @@
 #define cconv_run_part CCONV_JOIN(CCONV_PREFIX, cconv_run_part)
 #define cconv_run_tasks CCONV_JOIN(CCONV_PREFIX, cconv_run_tasks)
 #define cconv_run_weight_gradient CCONV_JOIN(CCONV_PREFIX, cconv_run_weight_gradient)
+#define cconv_scalars_lie CCONV_JOIN(CCONV_PREFIX, cconv_scalars_lie)
 #define cconv_separable_cost CCONV_JOIN(CCONV_PREFIX, cconv_separable_cost)
 #define cconv_separable_lay_out CCONV_JOIN(CCONV_PREFIX, cconv_separable_lay_out)
 #define cconv_separable_pack CCONV_JOIN(CCONV_PREFIX, cconv_separable_pack)

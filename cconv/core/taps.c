@@ -8,8 +8,6 @@
 #include "ahead.h"
 #include "seen.h"
 
-enum { SMALL_TILE = 6 };    /* scalars: what a tap's vectors, from channels far apart, take to load then shows */
-
 static const double no_bias[MAX_TILE] = {0};
 
 typedef struct tables {
