@@ -390,7 +390,7 @@ CCONV_HIDDEN void cconv_edges(const cconv_plan *plan, int a, int64_t edge[2]);
 CCONV_HIDDEN int cconv_leaves_out(const cconv_plan *plan);
 CCONV_HIDDEN double cconv_skipping(const cconv_plan *plan);
 
-/* layout.c: whether scalars of one tap of a whole picture can be read where they lie, by tiles of so many, and should. */
+/* layout.c: whether scalars of a whole picture can be read where they lie, by tiles of so many, and should. */
 CCONV_HIDDEN int cconv_scalars_lie(const cconv_plan *plan, int64_t tile);
 
 /* costs.c: the best form of taps and what it takes; whether taps takes less time than rows. */

@@ -165,15 +165,17 @@ static int rows_join(const cconv_plan *plan)
            && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
 }
 
-/* Channels and positions are so far apart that they fall on different lines of a cache. */
+/* Channels and positions are so far apart that they fall on different lines of a cache; and in planes no two outputs see the same value, as
+ * a copy would otherwise bring together what is read again. */
 int cconv_scalars_lie(const cconv_plan *plan, int64_t tile)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
-    int a, lie = d->input_type == d->compute;
+    int a, once = d->kernel[0] == 1, lie = d->input_type == d->compute && d->interleave == 1;
+    for (a = 1; a < 3; a++) once &= times(d->kernel[a] - 1, d->dilation[a]) < d->stride[a];
     for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && stride[1 + a] % size == 0 && stride[4] % size == 0;
     return lie && (stride[1] == size ? times(d->stride[2], stride[4]) % 2048 != 0
-                                     : plan->kernel == 1 && stride[4] == size && d->stride[2] <= (tile > SMALL_TILE ? 2 : 1) && stride[1] % 512 != 0);
+                                     : once && stride[4] == size && (tile > SMALL_TILE || d->stride[2] == 1) && stride[1] % 512 != 0);
 }
 
 /* Whether the input becomes pixels on its way to vectors across output channels, their channels side by side: if not much more than
