@@ -49,8 +49,8 @@
         }
 #define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
 
-/* What the loop over the taps is written out for besides any other addresses and for what comes next: scalars side by side, and nothing that
- * comes next.  Where there is time between the multiplications, which few registers and one vector leave none of, one loop does. */
+/* Where the loop over the taps has code of its own for scalars side by side, and for nothing that is to be fetched: few registers, or one
+ * vector, leave no time between the multiplications for what that saves.  Else one loop does for all. */
 #define SCALARS_JOIN(NV) (NV == 1 || ACCUMULATORS < 24)
 #define NOTHING_NEXT (ACCUMULATORS < 24)
 

@@ -195,7 +195,7 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
 {
     const int64_t groups = plan->desc.groups, block = plan->group_block;
     int a;
-    if (plan->tasks == 1) {         /* of all there is: half of what a small picture's call did was finding that out */
+    if (plan->tasks == 1) {         /* all there is: finding that out digit by digit was a seventh of what a small picture's call does beside its kernel */
         task->tile_first = task->out_first = task->od = task->group = task->n = 0;
         task->tile_last = plan->tiles;
         task->out_count = plan->outputs;

@@ -154,17 +154,13 @@ static void run_along(block *b)
     const int64_t length = rows > 1 ? task->size[2] : (task->size[1] - 1) * plan->sums_pitch + task->size[2];
     const int four = kernels->taps[plan->tile][2] != NULL, one_row = task->size[1] == 1;
     int64_t index, r, j, count;
-    const seen_taps *s = NULL;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
         const int other = t.pitch != plan->tile;
         const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
-        for (r = 0; r < rows; r++) {
-            if (rows > 1) {
-                aim(&b->seeing, 0, task->size[2] - 1, 0);
-                s = see_taps(&b->seeing, other, r, r);
-            }
+        aim(&b->seeing, 0, task->size[2] - 1, 0);
+        for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += count) {
                 const int here = j < b->whole;
                 const int64_t left = (here ? b->whole : length) - j;
@@ -172,19 +168,18 @@ static void run_along(block *b)
                 const int64_t full = lanes << width, last = left < full ? left - (full - lanes) : lanes;
                 const char *x = here ? b->here + j * size : b->x + (r * b->x_row + j) * size;
                 char *sums = t.sums + (r * plan->sums_pitch + j) * size;
+                const seen_taps *s;
                 count = least(left, full);
                 if (far) open_lines(t.output + (r * b->output_row + (j + full) * b->output_step) * size, t.count, b->output_plane * size, full * size);
                 fetch(&b->input);
                 fetch(&b->ordered);
-                if (rows == 1) {
-                    aim(&b->seeing, one_row ? j : 0, one_row ? j + count - 1 : task->size[2] - 1, 0);
-                    s = see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
-                }
+                if (one_row) aim(&b->seeing, j, j + count - 1, 0);
+                s = rows > 1 ? see_taps(&b->seeing, other, r, r)
+                             : see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
                 kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
-        }
     }
 }
 
@@ -353,7 +348,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         b.x_step = cconv_step(task->size[2], d->stride[2], step[3]);
     } else if (plan->read_in_place) {
         if (kernels->tile > SMALL_TILE || plan->outputs <= FEW_OUTPUTS)
-            b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied */
+            b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied, else all */
     }
     if (plan->form == ACROSS) {
         char *start = work + plan->bias_at;
