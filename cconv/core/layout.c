@@ -26,8 +26,7 @@ enum {
     FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
-    LEAST_POSITIONS = 112,              /* of a band that is cut for it */
-    NEAR_VALUES = 1 << 19               /* of an input that the tiles of more than FEW_OUTPUTS may read where it lies */
+    LEAST_POSITIONS = 112               /* of a band that is cut for it */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -153,7 +152,7 @@ int cconv_zeros_outside(const cconv_plan *plan)
     return !cconv_meets_border(&plan->desc) || (plan->desc.border == CCONV_CONSTANT && plan->desc.border_value == 0);
 }
 
-/* Whether vectors along rows without gaps can read an input of one tap where it lies, and should, or as one row for each channel (taps.c). */
+/* Whether vectors along rows without gaps can read an input of one tap where it lies, or copy it as one row for each channel (taps.c). */
 static int rows_join(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -161,8 +160,7 @@ static int rows_join(const cconv_plan *plan)
     int a, whole = plan->form == ALONG_GAPS && plan->kernel == 1 && plan->band[2] == plan->output[2] && d->input_type == d->compute;
     for (a = 0; a < 3; a++)
         whole &= d->stride[a] == 1 && d->before[a] == 0 && d->after[a] == 0 && d->input[a] > 0 && d->input_stride[1 + a] % size == 0;
-    return whole && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2]
-           && (plan->outputs <= FEW_OUTPUTS || times(d->in_channels, times(d->input[1], d->input[2])) <= NEAR_VALUES);
+    return whole && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2];
 }
 
 /* Channels and positions are so far apart that they fall on different lines of a cache; and in planes no two outputs see the same value, as
