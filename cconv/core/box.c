@@ -36,7 +36,7 @@ cconv_status cconv_box_lay_out(cconv_plan *plan)
     rows = least(plan->output[1], most(reach[0] + 1, least((int64_t)sqrt((double)values) - reach[0], 4 * reach[0] + 32)));
     columns = most(reach[1] + 1, values / (rows + reach[0]) - reach[1]);
     cconv_lay_out_bands(plan, rows, up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave));
-    plan->row_pitch = up(plan->band[2] + plan->reach[2] + SLACK / 2, 32) + 16;
+    plan->row_pitch = odd_lines(plan->band[2] + plan->reach[2] + SLACK / 2);
     plan->plane = (rows + plan->reach[1]) * plan->row_pitch;
     plan->packed_bytes = (size_t)((kernel_at(plan) + plan->kernel + SLACK) * size) + 64;
     plan->sums_at = (size_t)up((plan->plane + SLACK) * size, 64);

@@ -76,6 +76,10 @@ static void NAME(load_same)(const char *x_, ptrdiff_t x_row, ptrdiff_t x_step, v
         if (x_step == (ptrdiff_t)sizeof(T)) {
             for (i = 0; i + LANES <= n; i += LANES) STORE(y + i, LOAD(x + i));
             if (i < n) STORE_PART(y + i, n - i, LOAD_PART(x + i, n - i));
+        } else if (x_step == 0 && n >= LANES) {     /* one value, the bias of vectors along positions; the last vector ends with the last value */
+            const V v = SET1(*x);
+            for (i = 0; i + LANES < n; i += LANES) STORE(y + i, v);
+            STORE(y + n - LANES, v);
         } else if (x_step == 2 * (ptrdiff_t)sizeof(T)) {    /* phases of a stride of 2 */
             for (i = 0; i + LANES < n; i += LANES) STORE(y + i, EVENS(LOAD(x + 2 * i), LOAD(x + 2 * i + LANES)));
             if (i < n) {

@@ -101,7 +101,7 @@ cconv_status cconv_fft_lay_out(cconv_plan *plan)
     columns = up(parts(plan->output[2], parts(plan->output[2], columns)), d->interleave);
     if (plan->wide) columns = (plan->wide - reach) / d->interleave * d->interleave;
     cconv_lay_out_bands(plan, rows, columns);
-    plan->row_pitch = up(most(columns + plan->reach[2], plan->wide) + 64, 32) + 16;       /* an odd number of lines apart */
+    plan->row_pitch = odd_lines(most(columns + plan->reach[2], plan->wide) + 64);
     plan->plane = plan->edge * plan->row_pitch;
     plan->packed_bytes = (size_t)(up((taps_at(plan) + plan->edge * taps_of(plan)) * size, 64) + 64 + SLACK
                                   + 16 * (plan->edge + plan->wide + plan->edge * up(d->kernel[2], MAX_VECTOR) + plan->wide * MAX_VECTOR));

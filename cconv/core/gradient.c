@@ -33,9 +33,6 @@ enum {
     SAME_SET = 4096             /* bytes from one plane to the next that share a set of the cache */
 };
 
-/* Values of a plane: whole lines, and no power of 2 from one to the next, which would share a set of the cache. */
-static int64_t plane_of(int64_t values) { return up(values, 32) + 16; }
-
 /* Whether an array can be read where it lies: its planes have no gaps, and do not begin at the same set of the cache. */
 static int lies(const cconv_plan *plan, cconv_type type, const int64_t *stride)
 {
@@ -61,8 +58,8 @@ static cconv_status lay_out_bands(cconv_plan *plan)
     plan->bands[2] = parts(plan->output[2], plan->band[2]);
     plan->plane = times(slices, times(plan->band[1] + plan->reach[1], plan->row_pitch));
     if (plan->plane > MEMORY) return CCONV_ERROR_SIZE;
-    plan->plane = plane_of(plan->plane);
-    plan->sums_plane = plane_of(plan->band[1] * plan->row_pitch);
+    plan->plane = odd_lines(plan->plane);
+    plan->sums_plane = odd_lines(plan->band[1] * plan->row_pitch);
     plan->together = most(1, least(plan->desc.batch, positions / plan->sums_plane));
     return CCONV_OK;
 }

@@ -62,7 +62,7 @@ static void cut_outer_bands(cconv_plan *plan)
     plan->row_pitch = plan->band[2] + plan->reach[2];
     plan->plane = times(times(times(plan->phases[0], plan->phases[1]), plan->phases[2]),
                         times(plan->band[1] + plan->reach[1], plan->row_pitch));
-    plan->plane = plan->plane > MEMORY ? plan->plane : up(plan->plane, 32) + 16;
+    plan->plane = plan->plane > MEMORY ? plan->plane : odd_lines(plan->plane);
     plan->together = most(1, least(plan->desc.batch, positions / (plan->band[1] * plan->band[2])));
 }
 

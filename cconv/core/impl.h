@@ -68,15 +68,15 @@ enum {
     SLACK = 128             /* values that a kernel may read or write beyond a row's end */
 };
 
-/* y[m][j] = bias[m] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
- * j < its width; where bias is NULL, before[m][j] stands for it.  Of the last vector `last` values are written; `stream`: past
- * the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
+/* y[m][j] = before[m][j] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
+ * j < its width; from one vector of `before` to the next it is before_step values, none for a bias.  Of the last vector `last` values are
+ * written; `stream`: past the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
-                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before,
-                               ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream,
-                               const void *next, ptrdiff_t next_step);
+                               const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
+                               ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, const void *next,
+                               ptrdiff_t next_step);
 
-/* The same with two vectors, on top of `before`, not past the caches, where the first scalar is not multiplied before tap ends[0], and the
+/* The same with two vectors, those of `before` side by side, not past the caches, where the first scalar is not multiplied before tap ends[0], and the
  * last one not from ends[1] on. */
 typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,

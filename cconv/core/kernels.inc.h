@@ -18,6 +18,14 @@
 #define EACH_M(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 #define EACH_STEP(DO) EACH_M(DO)
 
+/* A pointer goes on to the next row, and not before its turn: gcc would work out the addresses of all rows first, for all ends that a kernel
+ * has, and keep in memory what it has no registers for. */
+#ifdef __GNUC__
+#define MOVE(p, step) p += step; __asm__("" : "+r"(p));
+#else
+#define MOVE(p, step) p += step;
+#endif
+
 /* The sums a[m] of NV vectors on top of b0 to b3, written to q; of the last vector only `last` values. */
 #define WRITE(m, to) \
         { \
@@ -95,14 +103,12 @@ CCONV_INLINE void NAME(add_taps)(const int M, const int NV, V a[MAX_TILE][4], co
 }
 
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
-                             const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias_,
-                             const void *before_, ptrdiff_t before_pitch, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
+                             const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before_,
+                             ptrdiff_t before_pitch, ptrdiff_t before_step, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
                              const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
 {
-    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_;
-    const T *bias = (const T *)bias_, *before = (const T *)before_;
+    const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_, *before = (const T *)before_;
     T *y = (T *)y_;
-    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
     V a[MAX_TILE][4];
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
     EACH_M(START)
@@ -113,35 +119,38 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     } else {
         NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps, 1, next, next_step, EDGES, ends);
     }
-#define FINISH(m, WRITE) \
+    /* Three ends without a branch for each row: these took longer than all else that is done once a call. */
+#define SUM(m, v) ADD(LOAD(before + (v) * before_step), a[m][v])
+#define FINISH(m, PUT, PUT_LAST) \
     if (m < M) { \
-        const T *from = before + m * before_pitch; \
-        V b0, b1, b2, b3; \
-        if (bias) { \
-            b0 = b1 = b2 = b3 = SET1(bias[m]); \
-        } else { \
-            b0 = b1 = b2 = b3 = LOAD(from); \
-            if (NV > 1) b1 = LOAD(from + LANES); \
-            if (NV > 2) { b2 = LOAD(from + 2 * LANES); b3 = LOAD(from + 3 * LANES); } \
-        } \
-        WRITE(m, y + m * y_pitch) \
+        if (NV > 1) PUT(y, SUM(m, 0)); \
+        if (NV > 2) { PUT(y + LANES, SUM(m, 1)); PUT(y + 2 * LANES, SUM(m, 2)); } \
+        PUT_LAST(y + (NV - 1) * LANES, SUM(m, NV - 1)); \
+        MOVE(before, before_pitch) \
+        MOVE(y, y_pitch) \
     }
-#define FINISH_NEAR(m) FINISH(m, WRITE)
-#define FINISH_PAST(m) FINISH(m, WRITE_PAST)
-    if (past) { EACH_M(FINISH_PAST) }
-    else { EACH_M(FINISH_NEAR) }
-#undef FINISH_PAST
-#undef FINISH_NEAR
+#define PART(p, v) STORE_PART(p, last, v)
+#define FINISH_WHOLE(m) FINISH(m, STORE, STORE)
+#define FINISH_PART(m) FINISH(m, STORE, PART)
+#define FINISH_PAST(m) FINISH(m, STREAM, STREAM)
+    if (last != LANES) { EACH_M(FINISH_PART) }
+    else if (NV < 3 && stream && WHOLE_LINES(NV, y, y_pitch)) { EACH_M(FINISH_PAST) }
+    else { EACH_M(FINISH_WHOLE) }
+#undef SUM
 #undef FINISH
+#undef PART
+#undef FINISH_WHOLE
+#undef FINISH_PART
+#undef FINISH_PAST
 }
 
 #define DEFINE_TILE(M, NV) \
     static void NAME(taps_##M##_##NV)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, \
-                                      const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *bias, const void *before, \
-                                      ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
+                                      const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, \
+                                      ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
                                       const void *next, ptrdiff_t next_step) \
     { \
-        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, bias, before, before_pitch, y, y_pitch, last, stream, next, \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, before_step, y, y_pitch, last, stream, next, \
                    next_step, 0, NULL); \
     }
 #define DEFINE_EDGE(M) \
@@ -149,7 +158,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
                                ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, \
                                int64_t last, const void *next, ptrdiff_t next_step, const int64_t *ends) \
     { \
-        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, NULL, before, before_pitch, y, y_pitch, last, 0, next, \
+        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, LANES, y, y_pitch, last, 0, next, \
                    next_step, 1, ends); \
     }
 #define EDGE(M) (sizeof(T) == 4 ? NAME(edge_##M) : NULL)       /* of double they would not be worth their size */
@@ -295,6 +304,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef EACH_M
 #undef EACH_STEP
 #undef WRITE
+#undef MOVE
 #undef LINE_VALUES
 #undef SCALARS_JOIN
 #undef NOTHING_NEXT

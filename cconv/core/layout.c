@@ -9,7 +9,7 @@
  *     planes   the input of a block of channels, padded, by phases of the stride
  *     panel    the same once more without gaps between rows
  *     ordered  the weights of a block of taps in the order of their use
- *     bias     of the task's channels
+ *     bias     of the task's channels, or a vector of each
  *     sums     the results of the band
  *     turned   the same, a row of positions for each channel
  */
@@ -240,12 +240,9 @@ static cconv_status measure(cconv_plan *plan)
     plan->columns = plan->channel_block * plan->kernel;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     plan->row_pitch = plan->band[2] + plan->reach[2];
-    if (rows) {     /* whole vectors, and rows that do not fall on the same line of a cache */
-        plan->row_pitch = up(plan->row_pitch, 16);
-        if (plan->row_pitch % 256 == 0) plan->row_pitch += 16;
-    }
-    plan->plane = times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
-                        times(plan->band[1] + plan->reach[1], plan->row_pitch));
+    if (rows) plan->row_pitch = off_power(up(plan->row_pitch, 16));     /* whole vectors */
+    plan->plane = off_power(times(times(plan->phases[0], times(plan->phases[1], plan->phases[2])),
+                                  times(plan->band[1] + plan->reach[1], plan->row_pitch)));
     if (makes_pixels(plan)) {
         plan->plane = times(d->kernel[0], times(band_sees(plan, 1), band_sees(plan, 2)));
         plan->pixel = times(plan->channels, plan->plane) <= PLANE_VALUES ? plan->channels : plan->channel_block;     /* all at once if few */
@@ -255,7 +252,7 @@ static cconv_status measure(cconv_plan *plan)
     plan->sums_pitch = plan->form == ALONG_ROWS ? up(plan->band[2], 16) + SLACK / 2
                      : plan->form == ALONG_GAPS ? plan->row_pitch : plan->band[2];
     positions = plan->band[1] * plan->sums_pitch;
-    plan->sums_plane = plan->form == ACROSS ? plan->out_block + 16 : up(positions, 16) + SLACK / 2;
+    plan->sums_plane = off_power(plan->form == ACROSS ? plan->out_block + 16 : up(positions, 16) + SLACK / 2);
 
     /* Values of padding behind everything that is read or written by whole vectors. */
     plan->packed_bytes = (size_t)up((d->groups * up(outputs, plan->form == ACROSS ? lanes : 1) * plan->taps + SLACK) * size, 64) + 64;
@@ -270,7 +267,7 @@ static cconv_status measure(cconv_plan *plan)
     plan->ordered_at = (size_t)at;
     at += up((rows ? plan->columns : plan->prepacked ? 0 : BLOCK_TAPS * plan->out_block + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
-    if (plan->form == ACROSS) at += up((plan->sums_plane + SLACK) * size, 64);
+    if (!rows) at += up((plan->form == ACROSS ? plan->sums_plane + SLACK : plan->out_block * lanes) * size, 64);
     plan->sums_at = (size_t)at;
     at += up(((plan->form == ACROSS ? positions : plan->out_block) * plan->sums_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;

@@ -114,7 +114,7 @@ cconv_status cconv_separable_lay_out(cconv_plan *plan)
     if (rows < plan->output[1]) rows = least(plan->output[1], up(rows, 8));
     cconv_lay_out_bands(plan, rows, columns);
     plan->row_pitch = values;
-    plan->plane = up(rows * values + SLACK, 32) + 16;
+    plan->plane = odd_lines(rows * values + SLACK);
     plan->packed_bytes = (size_t)((plan->kernel + d->rank * (d->kernel[0] * d->kernel[1] + d->kernel[2]) + SLACK) * size + 64);
     plan->sums_at = (size_t)up((d->rank * plan->plane + SLACK) * size, 64);
     for (i = 0; i < 12; i++) {          /* bands have two heights and two widths */

@@ -15,6 +15,13 @@ CCONV_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 CCONV_INLINE int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 CCONV_INLINE int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
+/* At least n values, an odd number of lines of a cache (of double, twice that): what is read together of rows or planes that far apart
+ * falls on different sets. */
+CCONV_INLINE int64_t odd_lines(int64_t n) { return up(n, 32) + 16; }
+
+/* The same where n is too large a power of 2, times anything; else n. */
+CCONV_INLINE int64_t off_power(int64_t n) { return n % 256 == 0 ? n + 16 : n; }
+
 CCONV_INLINE int64_t gcd(int64_t a, int64_t b)
 {
     while (b) { int64_t r = a % b; a = b; b = r; }

@@ -8,8 +8,6 @@
 #include "ahead.h"
 #include "seen.h"
 
-static const double no_bias[MAX_TILE] = {0};
-
 typedef struct tables {
     ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
     ptrdiff_t *spaced;          /* the same at equal distances: in a panel, or in the input */
@@ -105,7 +103,7 @@ typedef struct block {
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
-    const char *bias;                   /* of the task's channels; across: then zeros */
+    const char *bias;                   /* of the task's channels, then zeros; along: a vector of each */
     char *sums, *output;                /* output: NULL if sums are kept for store */
     int64_t output_plane, output_row, output_step;
     ahead input, ordered;
@@ -115,7 +113,8 @@ typedef struct block {
 /* A tile of output channels: what its calls have in common. */
 typedef struct taps_tile {
     int64_t count, pitch;
-    const char *weights, *start;
+    const char *weights, *start;        /* start: the bias, or NULL: sums are added to what was there before */
+    ptrdiff_t before_pitch, before_step;
     char *sums, *output;                /* of its first position */
 } taps_tile;
 
@@ -123,14 +122,17 @@ static taps_tile tile_at(const block *b, int64_t index)
 {
     const cconv_plan *plan = b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), o = cconv_tile_first(plan, index) - b->task->out_first;
-    const int64_t sums_step = plan->form == ACROSS ? 1 : plan->sums_plane;
+    const int64_t lanes = cconv_of_type(plan)->lanes;
+    const int across = plan->form == ACROSS;
     taps_tile t;
     t.count = cconv_tile_count(plan, index);
     t.pitch = cconv_tile_pitch(plan, t.count);
     t.weights = b->weights + (o * b->weights_taps + b->weights_first * t.pitch) * size;
-    t.sums = b->sums + o * sums_step * size;
+    t.sums = b->sums + o * (across ? 1 : plan->sums_plane) * size;
     t.output = b->output ? b->output + o * b->output_plane * size : NULL;
-    t.start = !b->first ? NULL : b->bias ? b->bias + o * size : (const char *)no_bias;
+    t.start = b->first ? b->bias + o * (across ? 1 : lanes) * size : NULL;
+    t.before_pitch = (ptrdiff_t)(!b->first ? plan->sums_plane : across ? 0 : lanes);
+    t.before_step = (ptrdiff_t)(b->first && !across ? 0 : lanes);
     return t;
 }
 
@@ -176,7 +178,7 @@ static void run_along(block *b)
                 if (one_row) aim(&b->seeing, j, j + count - 1, 0);
                 s = rows > 1 ? see_taps(&b->seeing, other, r, r)
                              : see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
-                kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start, sums, (ptrdiff_t)plan->sums_plane,
+                kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start ? t.start : sums, t.before_pitch, t.before_step,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
             }
@@ -214,7 +216,7 @@ static void run_across(block *b)
         const taps_tile t = tile_at(b, index);
         const int wide = t.pitch > lanes, stream = t.output && plan->stream;
         const int64_t last = t.output ? t.count - wide * lanes : lanes;
-        const ptrdiff_t before_pitch = t.start ? 0 : (ptrdiff_t)plan->sums_plane, pitch = (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane);
+        const ptrdiff_t pitch = (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane);
         ptrdiff_t step = plan->prepacked ? (ptrdiff_t)parts(t.pitch, calls) : 0, left = (ptrdiff_t)t.pitch;
         /* What comes next, of which each call fetches its share: the next tile's weights of this block, or those of the first tile
          * and the next block. */
@@ -234,9 +236,9 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
-                    edge(t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, before_pitch, output, pitch, last, next, step, s->ends);
+                    edge(t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, t.before_pitch, output, pitch, last, next, step, s->ends);
                 else
-                    kernels->taps[positions][wide](t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, NULL, before, before_pitch, output, pitch,
+                    kernels->taps[positions][wide](t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, t.before_pitch, t.before_step, output, pitch,
                                                    last, stream, next, step);
                 fetch_rest(next, step * size, s->taps, b->taps, t.pitch * size > LINE ? 2 : 1);
             }
@@ -311,6 +313,18 @@ static void look_beyond(const cconv_plan *plan, const cconv_task *task, int64_t 
     }
 }
 
+/* What the sums of a task begin with: the bias of its channels, in vectors that run across them; for others a vector of each. */
+static const char *first_sums(const cconv_plan *plan, const cconv_task *task, const char *bias, char *start)
+{
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), count = task->out_count;
+    const int across = plan->form == ACROSS;
+    if (!bias || across) memset(start, 0, (size_t)((across ? plan->sums_plane : count * kernels->lanes) * size));
+    if (bias && across) memcpy(start, bias, (size_t)(count * size));
+    else if (bias) kernels->load[plan->desc.compute](bias, (ptrdiff_t)size, 0, start, (ptrdiff_t)kernels->lanes, count, kernels->lanes);
+    return start;
+}
+
 int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                    char *output)
 {
@@ -332,7 +346,6 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.x_step = 1;
     b.weights = plan->prepacked ? weights + cconv_tile_place(plan, task->group, task->tile_first, plan->taps) * size : ordered;
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
-    b.bias = bias && d->divisor == 1 ? bias + (channel_0 + task->out_first) * size : NULL;
     b.sums = work + plan->sums_at;
     b.output = NULL;
     b.output_plane = d->output_stride[1] / size;
@@ -350,12 +363,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         if (kernels->tile > SMALL_TILE || plan->outputs <= FEW_OUTPUTS)
             b.whole = task->size[1] * task->size[2] / kernels->lanes * kernels->lanes;      /* whole vectors; what is left is copied, else all */
     }
-    if (plan->form == ACROSS) {
-        char *start = work + plan->bias_at;
-        memset(start, 0, (size_t)(plan->sums_plane * size));
-        if (b.bias) memcpy(start, b.bias, (size_t)(task->out_count * size));
-        b.bias = start;
-    }
+    b.bias = first_sums(plan, task, bias && d->divisor == 1 ? bias + (channel_0 + task->out_first) * size : NULL, work + plan->bias_at);
     for (c = 0; c < plan->channels; c += plan->channel_block) {
         const int64_t held = plan->channels - c < plan->channel_block ? plan->channels - c : plan->channel_block;
         const char *channel = input + task->n * d->input_stride[0] + (task->group * plan->channels + c) * d->input_stride[1];

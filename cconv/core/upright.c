@@ -142,7 +142,7 @@ static void multiply_columns(const cconv_plan *plan, int64_t count, int64_t pitc
             const char *before = first ? s : (const char *)no_sums;
             const ptrdiff_t before_pitch = first ? (ptrdiff_t)plan->sums_pitch : 0;
             kernels->taps[across ? columns : count][wide](across ? weights : v, across ? u_at : v_at + first, across ? v : weights, across ? v_at + first : u_at, 1,
-                                                          n, NULL, before, before_pitch, s, (ptrdiff_t)plan->sums_pitch, kernels->lanes, 0, next, 0);
+                                                          n, before, before_pitch, (ptrdiff_t)kernels->lanes, s, (ptrdiff_t)plan->sums_pitch, kernels->lanes, 0, next, 0);
         }
 }
 

@@ -158,7 +158,7 @@ cconv_status cconv_upright_lay_out(cconv_plan *plan)
     plan->dealt_plane = axis == 1 ? plan->row_pitch : up(tiles_seen(d, plan->band[2]), 16) + 16;      /* a line of V; along the width of what it is made of, too */
     plan->v_pitch = plan->channels * lines_of_channel(plan) * plan->dealt_plane;
     lines = axis == 1 ? plan->band[1] / tile : plan->band[1];
-    plan->v_plane = up(lines * plan->v_pitch, 32) + 16;
+    plan->v_plane = odd_lines(lines * plan->v_pitch);
     plan->sums_pitch = UPRIGHT_VECTORS * lanes;
     plan->m_plane = MAX_TILE * plan->sums_pitch;
     plan->sums_plane = plan->band[1] * plan->band[2];

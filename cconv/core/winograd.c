@@ -217,8 +217,8 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
-                    kernels->taps[n][wide](weights, t->u[wide], v + (s * plan->v_pitch + at) * size, t->v, 1, slices, NULL,
-                                           begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, sums,
+                    kernels->taps[n][wide](weights, t->u[wide], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
+                                           begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
                                            (ptrdiff_t)plan->sums_pitch, lanes, 0, next + slices * pitch * piece / pieces * size,
                                            (ptrdiff_t)(pitch / pieces));
                 }

@@ -223,12 +223,12 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 
     plan->row_pitch = up(block[2] * form->step + 2, 16) + 16;
     plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
-    plan->dealt_plane = up((block[1] + 1) * block[2], 32) + 16;
+    plan->dealt_plane = odd_lines((block[1] + 1) * block[2]);
     plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
-    plan->v_plane = up(slices_of(plan) * plan->v_pitch, 32) + 16;    /* an odd number of lines: many are written side by side */
+    plan->v_plane = odd_lines(slices_of(plan) * plan->v_pitch);
     plan->sums_pitch = up(plan->out_block, 16);
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (edge * plan->band[2] * size)), 16));
-    plan->m_plane = up(positions * plan->sums_pitch, 32) + 16;
+    plan->m_plane = odd_lines(positions * plan->sums_pitch);
     plan->sums_plane = plan->band[1] * plan->band[2];
     plan->packs = d->groups * plan->tiles;
     plan->header = up(plan->packs, 64);     /* a byte for each tile */
