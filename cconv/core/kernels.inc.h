@@ -76,6 +76,7 @@ CCONV_INLINE void NAME(add_taps)(const int M, const int NV, V a[MAX_TILE][4], co
         if (FETCH) {
             PREFETCH_FAR(next);
             if (NV * LANES > LINE_VALUES) PREFETCH_FAR(next + LINE_VALUES);
+            if (NV * LANES > 2 * LINE_VALUES) { PREFETCH_FAR(next + 2 * LINE_VALUES); PREFETCH_FAR(next + 3 * LINE_VALUES); }
             next += next_step;
         }
         if (NV > 1) v1 = LOAD(p + LANES);

@@ -8,6 +8,8 @@
 #include "ahead.h"
 #include "seen.h"
 
+enum { CALLS_AHEAD = 4 };
+
 typedef struct tables {
     ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
     ptrdiff_t *spaced;          /* the same at equal distances: in a panel, or in the input */
@@ -145,7 +147,7 @@ static void open_lines(const char *row, int64_t rows, int64_t step, int64_t byte
 }
 
 /* Rows of positions, up to four vectors of them at a time.  Tile by tile: its weights stay in L1, and few lines of the output are
- * open at a time. */
+ * open at a time.  What is read in place is fetched by the first tile, tap by tap, for a call that comes CALLS_AHEAD later. */
 static void run_along(block *b)
 {
     const cconv_plan *plan = b->plan;
@@ -161,6 +163,7 @@ static void run_along(block *b)
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
         const int other = t.pitch != plan->tile;
         const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
+        const int64_t step = b->whole && index == task->tile_first ? plan->desc.input_stride[1] / size : 0;     /* other tiles find it near */
         aim(&b->seeing, 0, task->size[2] - 1, 0);
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += count) {
@@ -180,7 +183,8 @@ static void run_along(block *b)
                              : see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
                 kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start ? t.start : sums, t.before_pitch, t.before_step,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
-                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, x, 0);
+                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream,
+                              step ? x + CALLS_AHEAD * full * size : x, (ptrdiff_t)step);
             }
     }
 }
@@ -288,7 +292,7 @@ static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_
     const int64_t first = task->first[1] * d->stride[1] - d->before[1], row = first > 0 ? first : 0;
     const int64_t end = first + (task->size[1] - 1) * d->stride[1] + (d->kernel[1] - 1) * d->dilation[1] + 1;
     const int64_t below = end < d->input[1] ? end : d->input[1], held = least(plan->channels - next, plan->channel_block);
-    if (d->stride[1] <= d->kernel[1] && d->kernel[0] == 1 && depth >= 0 && depth < d->input[0] && d->input_stride[4] == size
+    if (!b->whole && d->stride[1] <= d->kernel[1] && d->kernel[0] == 1 && depth >= 0 && depth < d->input[0] && d->input_stride[4] == size
         && d->input_stride[3] == size * d->input[2] && below > row)
         b->input = fetching(input + task->n * d->input_stride[0] + (task->group * plan->channels + next) * d->input_stride[1]
                                 + depth * d->input_stride[2] + row * d->input_stride[3],
