@@ -25,6 +25,7 @@
 #include "separable.c"
 #include "store.c"
 #include "taps.c"
+#include "taps_tables.c"
 #include "upright.c"
 #include "upright_layout.c"
 #include "weights.c"

@@ -2,7 +2,7 @@
  *
  * Which instruction set: what this build has and this CPU and its system support, best first.
  */
-#include "impl.h"
+#include "kernels.h"
 
 
 #ifdef CCONV_X86

@@ -2,7 +2,7 @@
  *
  * The kernels for AVX2 with FMA: 16 registers of 8 float or 4 double.
  */
-#include "impl.h"
+#include "kernels.h"
 
 #ifdef CCONV_X86
 #include <immintrin.h>

@@ -2,7 +2,7 @@
  *
  * The kernels for AVX-512: 32 registers of 16 float or 8 double.
  */
-#include "impl.h"
+#include "kernels.h"
 
 #ifdef CCONV_X86
 #include <immintrin.h>

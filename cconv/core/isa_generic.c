@@ -3,7 +3,7 @@
  * The kernels in plain C, for every machine: vectors of 16 bytes, which compilers map to what there is,
  * or single values where the compiler has no vector types.
  */
-#include "impl.h"
+#include "kernels.h"
 
 #include <math.h>
 

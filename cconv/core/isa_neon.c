@@ -2,7 +2,7 @@
  *
  * The kernels for NEON on 64-bit ARM: 32 registers of 4 float or 2 double.
  */
-#include "impl.h"
+#include "kernels.h"
 
 #ifdef CCONV_ARM64
 #include <arm_neon.h>

@@ -111,6 +111,7 @@
 #define cconv_taps_pack CCONV_JOIN(CCONV_PREFIX, cconv_taps_pack)
 #define cconv_taps_pay CCONV_JOIN(CCONV_PREFIX, cconv_taps_pay)
 #define cconv_taps_run CCONV_JOIN(CCONV_PREFIX, cconv_taps_run)
+#define cconv_taps_steps CCONV_JOIN(CCONV_PREFIX, cconv_taps_steps)
 #define cconv_taps_tables CCONV_JOIN(CCONV_PREFIX, cconv_taps_tables)
 #define cconv_taps_tables_bytes CCONV_JOIN(CCONV_PREFIX, cconv_taps_tables_bytes)
 #define cconv_task_at CCONV_JOIN(CCONV_PREFIX, cconv_task_at)

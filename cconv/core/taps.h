@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Private to taps_tables.c, which says where taps lie, and taps.c, which runs and says what it is about.
+ */
+#ifndef CCONV_TAPS_H
+#define CCONV_TAPS_H
+
+#include "seen.h"
+
+typedef struct tables {
+    ptrdiff_t *offset;          /* where each tap of a channel block begins in the planes */
+    ptrdiff_t *spaced;          /* the same at equal distances: in a panel, or in the input */
+    ptrdiff_t *weight[2];       /* and in the weights, for each of the two pitches of tiles */
+    gallery *kept;
+} tables;
+
+CCONV_INLINE tables tables_of(const cconv_plan *plan, char *work)
+{
+    tables t;
+    t.offset = (ptrdiff_t *)(void *)work;
+    t.spaced = t.offset + plan->columns;
+    t.weight[0] = t.spaced + BLOCK_TAPS;
+    t.weight[1] = t.weight[0] + BLOCK_TAPS;
+    t.kept = (gallery *)(void *)(t.weight[1] + BLOCK_TAPS);
+    return t;
+}
+
+/* Whether what scalars are read from lies at steps: pixels, or the input itself; else in planes, by phases. */
+CCONV_INLINE int by_steps(const cconv_plan *plan) { return plan->form == ACROSS && (plan->read_in_place || plan->pixel); }
+
+/* Values from one channel, slice, row and column of what the scalars are read from to the next. */
+CCONV_HIDDEN void cconv_taps_steps(const cconv_plan *plan, int64_t step[4]);
+
+#endif
