@@ -11,6 +11,11 @@
  * whose scalars need no loading.  Measured over 1000 random layers. */
 static const double STORED_SUM = 4, TURNED_SUM = 9, TURNED_FAR = 20, TURNED_VALUE = 3.4, PANEL_LOAD = 3, STRIDED_VALUE = 40, ACROSS_OUTPUTS = 0.97;
 
+/* What a multiplication takes of scalars that are read where they lie in so many planes that a block of them is on more pages than the first level
+ * of a TLB knows (64 to 96 of 4 KB); by small tiles, which have less to do in between. */
+static const double FAR_SCALARS = 1.04, FAR_SCALARS_OF_FEW = 1.12;
+enum { PAGES_KNOWN = 1 << 18 };
+
 /* And what `rows` does for each sum that it comes back to, where results, which only `taps` then writes past the caches, are far too many for these. */
 static const double REREAD_SUM = 7;
 
@@ -61,7 +66,9 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double ends = (double)up(positions, lanes) / (double)positions;
     const double turned = (results * (double)cconv_type_size(plan->desc.compute) >= (double)STREAMED ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
-    const int strided = plan->kernel == 1 && plan->channels > 1 && plan->desc.stride[2] > 1 && cconv_scalars_lie(plan, most);       /* but vectors do not */
+    const int lie = plan->kernel == 1 && plan->channels > 1 && cconv_scalars_lie(plan, most), strided = lie && plan->desc.stride[2] > 1;    /* but vectors do not */
+    const int far = lie && !strided && plan->desc.input_stride[4] == (int64_t)cconv_type_size(plan->desc.compute)
+                    && times(least(plan->channels, BLOCK_TAPS), plan->desc.input_stride[1]) > PAGES_KNOWN;
     const double along = (plan->channels_last ? turned + TURNED_VALUE * values : 0) + (strided ? STRIDED_VALUE / (double)least(outputs, OUTPUTS_LOADED) : 0);
     const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;
     const double left_out = plan->skips ? (1 + 2 * plan->inside[1] * columns_inside) / 3 : 1;
@@ -76,6 +83,7 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     loads = (2 + scalars / 2) / (2 * scalars);
     cost[ACROSS] = ACROSS_OUTPUTS * (double)up(outputs, lanes) / (double)outputs * (loads > 1 ? loads : 1) * left_out
                    + (plan->channels_last ? 0 : turned);
+    if (far) cost[ACROSS] *= most > SMALL_TILE ? FAR_SCALARS : FAR_SCALARS_OF_FEW;
     *best = gaps > 0 ? ALONG_ROWS : ALONG_GAPS;     /* of two that take the same the one that may read where the input lies */
     for (form = ALONG_ROWS; form <= ACROSS; form++)
         if (cost[form] < cost[*best]) *best = form;
