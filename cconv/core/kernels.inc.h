@@ -62,6 +62,10 @@
 #define SCALARS_JOIN(NV) (NV == 1 || ACCUMULATORS < 24)
 #define NOTHING_NEXT (ACCUMULATORS < 24)
 
+/* Where the last tap is multiplied row by row as rows are written: else what waits to be written keeps the multiplications that follow out of
+ * the queue, which pays where registers take two cycles to be stored.  Its vectors stay in registers, as they may lie across lines. */
+#define LATE_TAP(NV) (NV == 2 && ACCUMULATORS >= 24)
+
 /* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and
  * spills.) */
 CCONV_INLINE void NAME(add_taps)(const int M, const int NV, V a[MAX_TILE][4], const T *vectors, const ptrdiff_t *vector_at, const T *scalars,
@@ -110,17 +114,19 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_, *before = (const T *)before_;
     T *y = (T *)y_;
+    const int past = NV < 3 && stream && WHOLE_LINES(NV, y, y_pitch);
+    const int late = LATE_TAP(NV) && taps > 0 && last == LANES && !past;
     V a[MAX_TILE][4];
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
     EACH_M(START)
 #undef START
     if (SCALARS_JOIN(NV) && pitch == 1) {
-        if (NOTHING_NEXT && next_step == 0) NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps, 0, next, 0, EDGES, ends);
-        else NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps, 1, next, next_step, EDGES, ends);
+        if (NOTHING_NEXT && next_step == 0) NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps - late, 0, next, 0, EDGES, ends);
+        else NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, 1, taps - late, 1, next, next_step, EDGES, ends);
     } else {
-        NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps, 1, next, next_step, EDGES, ends);
+        NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps - late, 1, next, next_step, EDGES, ends);
     }
-    /* Three ends without a branch for each row: these took longer than all else that is done once a call. */
+    /* Ends without a branch for each row: these took longer than all else that is done once a call. */
 #define SUM(m, v) ADD(LOAD(before + (v) * before_step), a[m][v])
 #define FINISH(m, PUT, PUT_LAST) \
     if (m < M) { \
@@ -134,9 +140,21 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
 #define FINISH_WHOLE(m) FINISH(m, STORE, STORE)
 #define FINISH_PART(m) FINISH(m, STORE, PART)
 #define FINISH_PAST(m) FINISH(m, STREAM, STREAM)
-    if (last != LANES) { EACH_M(FINISH_PART) }
-    else if (NV < 3 && stream && WHOLE_LINES(NV, y, y_pitch)) { EACH_M(FINISH_PAST) }
-    else { EACH_M(FINISH_WHOLE) }
+#define FINISH_LATE(m) \
+    if (m < M && (!EDGES || ((m > 0 || ends[0] < taps) && (m < M - 1 || ends[1] >= taps)))) { \
+        const V b = SET1(q[m * pitch]); \
+        a[m][0] = FMA(b, v0, a[m][0]); \
+        if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
+    } \
+    FINISH_WHOLE(m)
+    if (late) {
+        const T *p = vectors + vector_at[taps - 1], *q = scalars + scalar_at[taps - 1];
+        const V v0 = LOAD(p), v1 = NV > 1 ? LOAD(p + LANES) : v0;
+        EACH_M(FINISH_LATE)
+    } else if (past && last == LANES) { EACH_M(FINISH_PAST) }
+    else if (last == LANES && !LATE_TAP(NV)) { EACH_M(FINISH_WHOLE) }
+    else { EACH_M(FINISH_PART) }
+#undef FINISH_LATE
 #undef SUM
 #undef FINISH
 #undef PART
@@ -308,6 +326,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef MOVE
 #undef LINE_VALUES
 #undef SCALARS_JOIN
+#undef LATE_TAP
 #undef NOTHING_NEXT
 #undef EACH_T
 #undef DEFINE_OVER
