@@ -67,8 +67,9 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double turned = (results * (double)cconv_type_size(plan->desc.compute) >= (double)STREAMED ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const int lie = plan->kernel == 1 && plan->channels > 1 && cconv_scalars_lie(plan, most), strided = lie && plan->desc.stride[2] > 1;    /* but vectors do not */
+    const int64_t apart = plan->desc.input_stride[1] < 0 ? -plan->desc.input_stride[1] : plan->desc.input_stride[1];
     const int far = lie && !strided && plan->desc.input_stride[4] == (int64_t)cconv_type_size(plan->desc.compute)
-                    && times(least(plan->channels, BLOCK_TAPS), plan->desc.input_stride[1]) > PAGES_KNOWN;
+                    && times(least(plan->channels, BLOCK_TAPS), apart) > PAGES_KNOWN;
     const double along = (plan->channels_last ? turned + TURNED_VALUE * values : 0) + (strided ? STRIDED_VALUE / (double)least(outputs, OUTPUTS_LOADED) : 0);
     const double columns_inside = plan->skips > 1 || (outputs > lanes && plan->desc.compute == CCONV_F32) ? plan->inside[2] : 1;
     const double left_out = plan->skips ? (1 + 2 * plan->inside[1] * columns_inside) / 3 : 1;

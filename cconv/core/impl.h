@@ -140,7 +140,7 @@ CCONV_HIDDEN int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t
                                   char *out);
 CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out);
 
-/* taps.c, rows.c: make tables in the workspace; put weights in order; compute and store a band.  The last
+/* taps_tables.c, rows_layout.c: make tables in the workspace; weights.c, rows.c: put weights in order; taps.c, rows.c: compute and store a band.  The last
  * two return 0 where weights must be finite and are not. */
 CCONV_HIDDEN int64_t cconv_taps_tables_bytes(const cconv_plan *plan);
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);

@@ -62,9 +62,9 @@
 #define SCALARS_JOIN(NV) (NV == 1 || ACCUMULATORS < 24)
 #define NOTHING_NEXT (ACCUMULATORS < 24)
 
-/* Where the last tap is multiplied row by row as rows are written: else what waits to be written keeps the multiplications that follow out of
- * the queue, which pays where registers take two cycles to be stored.  Its vectors stay in registers, as they may lie across lines. */
-#define LATE_TAP(NV) (NV == 2 && ACCUMULATORS >= 24)
+/* Where the last tap is multiplied row by row as rows are written: vectors of 64 bytes take two cycles to be stored, and what waits for that
+ * keeps the multiplications that follow out of the queue.  Those of the tap stay in registers, as they may lie across lines. */
+#define LATE_TAP(NV) (NV == 2 && sizeof(V) == 64)
 
 /* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and
  * spills.) */
@@ -150,10 +150,12 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     if (late) {
         const T *p = vectors + vector_at[taps - 1], *q = scalars + scalar_at[taps - 1];
         const V v0 = LOAD(p), v1 = NV > 1 ? LOAD(p + LANES) : v0;
+        PREFETCH_FAR(next + (taps - 1) * next_step);
+        if (NV * LANES > LINE_VALUES) PREFETCH_FAR(next + (taps - 1) * next_step + LINE_VALUES);
         EACH_M(FINISH_LATE)
-    } else if (past && last == LANES) { EACH_M(FINISH_PAST) }
-    else if (last == LANES && !LATE_TAP(NV)) { EACH_M(FINISH_WHOLE) }
-    else { EACH_M(FINISH_PART) }
+    } else if (last != LANES) { EACH_M(FINISH_PART) }
+    else if (past) { EACH_M(FINISH_PAST) }
+    else { EACH_M(FINISH_WHOLE) }
 #undef FINISH_LATE
 #undef SUM
 #undef FINISH

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Private to taps.c: the taps of a block in the order in which they are added, without those under which a call's outputs see nothing but a
+ * Private to taps.h: the taps of a block in the order in which they are added, without those under which a call's outputs see nothing but a
  * border of zeros: the sums are the same, bit for bit.
  */
 #ifndef CCONV_SEEN_H

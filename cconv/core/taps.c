@@ -78,11 +78,11 @@ static void run_along(block *b)
         cconv_taps_kernel *const *kernel = kernels->taps[t.count];
         const int other = t.pitch != plan->tile;
         const int far = plan->stream && t.output && (((uintptr_t)t.output | (uintptr_t)(b->output_plane * size)) & (LINE - 1)) != 0;
-        const int64_t step = b->whole && index == task->tile_first ? plan->desc.input_stride[1] / size : 0;     /* other tiles find it near */
+        const int first = index == task->tile_first;        /* other tiles find near what it has fetched */
         aim(&b->seeing, 0, task->size[2] - 1, 0);
         for (r = 0; r < rows; r++)
             for (j = 0; j < length; j += count) {
-                const int here = j < b->whole;
+                const int here = j < b->whole, fetches = here && first;
                 const int64_t left = (here ? b->whole : length) - j;
                 const int width = four && left > 3 * lanes ? 2 : left > lanes;
                 const int64_t full = lanes << width, last = left < full ? left - (full - lanes) : lanes;
@@ -99,7 +99,7 @@ static void run_along(block *b)
                 kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start ? t.start : sums, t.before_pitch, t.before_step,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
                               (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream,
-                              step ? x + CALLS_AHEAD * full * size : x, (ptrdiff_t)step);
+                              fetches ? x + CALLS_AHEAD * full * size : x, fetches ? b->here_at[1] : 0);
             }
     }
 }

@@ -64,10 +64,10 @@ CCONV_INLINE int64_t planes_at_once(const cconv_plan *plan)
     return d->input_stride[1] == (int64_t)cconv_type_size(d->compute) ? least(8, plan->channels) : 1;
 }
 
-/* Values of U for one transformed weight of a group: an odd number of lines, since many are written side by side. */
+/* Values of U for one transformed weight of a group. */
 CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 {
-    return up(slices_of(plan) * cconv_tile_pitch(plan, plan->outputs), 32) + 16;
+    return odd_lines(slices_of(plan) * cconv_tile_pitch(plan, plan->outputs));
 }
 
 CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_of(plan)->filters) * filter_values(plan); }
