@@ -67,7 +67,7 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     const double turned = (results * (double)cconv_type_size(plan->desc.compute) >= (double)STREAMED ? TURNED_FAR : TURNED_SUM) / taps;
     const double values = (double)times(plan->desc.stride[1], plan->desc.stride[2]) / (double)times(outputs, times(plan->desc.kernel[1], plan->desc.kernel[2]));
     const int lie = plan->kernel == 1 && plan->channels > 1 && cconv_scalars_lie(plan, most), strided = lie && plan->desc.stride[2] > 1;    /* but vectors do not */
-    const int64_t apart = plan->desc.input_stride[1] < 0 ? -plan->desc.input_stride[1] : plan->desc.input_stride[1];
+    const int64_t stride = lie ? plan->desc.input_stride[1] : 0, apart = stride < 0 ? -stride : stride;
     const int far = lie && !strided && plan->desc.input_stride[4] == (int64_t)cconv_type_size(plan->desc.compute)
                     && times(least(plan->channels, BLOCK_TAPS), apart) > PAGES_KNOWN;
     const double along = (plan->channels_last ? turned + TURNED_VALUE * values : 0) + (strided ? STRIDED_VALUE / (double)least(outputs, OUTPUTS_LOADED) : 0);

@@ -3,6 +3,29 @@
  * The kernels of rows.c.  Part of kernels.inc.h.
  */
 
+/* The sums a[m] of NV vectors on top of b0 to b3, written to q; of the last vector only `last` values. */
+#define WRITE(m, to) \
+        { \
+            T *q = (to); \
+            b0 = ADD(b0, a[m][0]); \
+            if (NV > 1) { STORE(q, b0); q += LANES; b0 = ADD(b1, a[m][1]); } \
+            if (NV > 2) { \
+                STORE(q, b0); \
+                STORE(q + LANES, ADD(b2, a[m][2])); \
+                q += 2 * LANES; \
+                b0 = ADD(b3, a[m][3]); \
+            } \
+            if (last == LANES) STORE(q, b0); \
+            else STORE_PART(q, last, b0); \
+        }
+
+#define WRITE_PAST(m, to) \
+        { \
+            STREAM(to, ADD(b0, a[m][0])); \
+            if (NV > 1) STREAM((to) + LANES, ADD(b1, a[m][1])); \
+        }
+#define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
+
 /* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
 
 /* The taps of a column; what those that meet row i of the input, vectors v0 and v1, add to the sums. */
