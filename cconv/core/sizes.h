@@ -19,7 +19,7 @@ CCONV_INLINE int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / si
  * falls on different sets. */
 CCONV_INLINE int64_t odd_lines(int64_t n) { return up(n, 32) + 16; }
 
-/* The same where n is too large a power of 2, times anything; else n. */
+/* n values, and a line more where that many, a multiple of a power of 2, lie from one to the next on few sets. */
 CCONV_INLINE int64_t off_power(int64_t n) { return n % 256 == 0 ? n + 16 : n; }
 
 CCONV_INLINE int64_t gcd(int64_t a, int64_t b)

@@ -72,7 +72,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     } else {
         NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps - late, 1, next, next_step, EDGES, ends);
     }
-    /* Ends without a branch for each row: these took longer than all else that is done once a call. */
+    /* Ends for each sort of rows, without a branch for each row. */
 #define SUM(m, v) ADD(LOAD(before + (v) * before_step), a[m][v])
 #define FINISH(m, PUT, PUT_LAST) \
     if (m < M) { \
