@@ -177,14 +177,14 @@ int cconv_scalars_lie(const cconv_plan *plan, int64_t tile)
 }
 
 /* Whether the input becomes pixels on its way to vectors across output channels, their channels side by side: if not much more than
- * what the taps see lies between them. */
+ * what the taps see lies between them, and if one tap sees all of it, then where they lie so already. */
 static int makes_pixels(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), *stride = d->input_stride;
     int a, makes = plan->form == ACROSS && plan->channels > 1 && d->input_type == d->compute && (stride[1] == size || stride[4] == size)
                    && stride[1] % size == 0 && stride[4] % size == 0 && d->interleave == 1;
-    for (a = 1; a < 3; a++) makes &= !plan->apart[a] && d->stride[a] <= d->kernel[a];
+    for (a = 1; a < 3; a++) makes &= (!plan->apart[a] || (d->kernel[a] == 1 && stride[1] == size)) && d->stride[a] <= d->kernel[a];
     return makes;
 }
 

@@ -120,7 +120,8 @@ static int is_one_row(const block *b)
     return b->plan->kernel == 1 && b->x_row == columns * b->x_step && (!b->output || b->output_row == columns * b->output_step);
 }
 
-/* Rows of positions by as many scalars as a tile has, or about. */
+/* Rows of positions by as many scalars as a tile has, or about.  What one tap reads in place is fetched as in run_along; channels that lie
+ * side by side, with each tap a position further, as that meets all lines of all positions within a few calls. */
 static void run_across(block *b)
 {
     const cconv_plan *plan = b->plan;
@@ -129,6 +130,7 @@ static void run_across(block *b)
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int joined = is_one_row(b);
     const int64_t rows = joined ? 1 : task->size[1], columns = joined ? task->size[1] * task->size[2] : task->size[2];
+    const int64_t channel = cconv_step(plan->channels, 1, plan->desc.input_stride[1] / size);
     const int64_t pieces = parts(columns, kernels->tile) + (plan->skips > 1 ? 2 : 0), calls = rows * pieces;
     int64_t index, r, j, positions;
     for (index = task->tile_first; index < task->tile_last; index++) {
@@ -141,6 +143,7 @@ static void run_across(block *b)
          * and the next block. */
         const char *next = index + 1 < task->tile_last ? t.weights + t.count * b->weights_taps * size
                                                        : b->weights + (b->weights_first + b->taps) * plan->tile * size;
+        const int fetches = plan->read_in_place && plan->kernel == 1 && index == task->tile_first;
         if (!plan->prepacked) next = t.weights;
         for (j = 0; j < columns; j += positions) {
             positions = columns_of_call(&b->seeing, j, columns, kernels->tile);
@@ -152,6 +155,10 @@ static void run_across(block *b)
                 const seen_taps *s = see_taps(&b->seeing, t.pitch != plan->tile, r, r);
                 cconv_edge_kernel *edge = s->ends && wide ? kernels->edge[positions] : NULL;
                 if (left <= 0) step = 0;
+                if (fetches) {
+                    next = x + CALLS_AHEAD * positions * b->x_step * size;
+                    step = (ptrdiff_t)(channel == 1 ? b->x_step + 1 : channel);
+                }
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
