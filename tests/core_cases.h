@@ -275,7 +275,12 @@ static test side_by_side(void)
     t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = chance(2) ? 0 : 2, t.d.interleave = 1;
     t.d.divisor = chance(9) ? 3 : 1;
     window(&t, 1, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12), window(&t, 2, pick(1, chance(4) ? 9 : 4), pick(1, 3), pick(1, 3), 12);
+    if (chance(2)) {        /* planes that `near` reads where they lie */
+        const int64_t k = 3 + 2 * pick(0, 2), stride = chance(2) ? 2 : 1;
+        window(&t, 1, k, stride, 1, 5), window(&t, 2, k, stride, 1, 5);
+        t.d.border = CCONV_CONSTANT, t.d.border_value = 0, t.layout[0] = t.layout[2] = 0;
+    }
     if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
-    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, 30));
+    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, chance(3) ? 75 : 30));
     return t;
 }

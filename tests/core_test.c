@@ -210,7 +210,7 @@ static int digest(const char *isa)
     int i, a, f64, type;
     for (i = 0; i < 800; i++) {
         state = (uint64_t)i;
-        test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 40 == 3 ? bordered() : i % 4 > 1 ? random_case(40000) : i % 4 ? for_winograd() : odd_case(i / 4);
+        test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 40 == 3 ? bordered() : i % 40 == 23 ? side_by_side() : i % 4 > 1 ? random_case(40000) : i % 4 ? for_winograd() : odd_case(i / 4);
         if (i % 4 < 3 && work_of(&t) > 400000) continue;
         if (i % 3 == 0) t.exact = 0;
         t.d.isa = isa, current = &t.d;

@@ -236,7 +236,7 @@ typedef struct cconv_type_kernels {
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;
-    cconv_near_kernel *near, *near_tall;                    /* or NULL; tall: 5 or 7 rows, a stride of 1 */
+    cconv_near_kernel *near, *near_tall;                    /* or NULL; tall: 5 or 7 rows, 5x5 with a stride of 2 */
     int64_t near_most;                                      /* columns of results for which near_tall is faster than a copy */
     cconv_near_sums_kernel *near_sums[2];                   /* by strides - 1, or NULL */
     cconv_near_spread_kernel *near_spread;                  /* or NULL */

@@ -282,7 +282,6 @@ static void NAME(near_spread)(const cconv_near *at, void *y_, ptrdiff_t y_row, i
 #undef THIRD
 #undef EACH_TAP
 #undef WEIGHT
-#undef ROW_AT
 
 #define DEFINE_NEAR(S, STRIP, NV, EDGE) \
     CCONV_ALONE const T *NAME(near_##S##_##NV##_##EDGE)(const cconv_near *at, int64_t column, const T *next, T *y, ptrdiff_t y_row, \
@@ -323,3 +322,4 @@ static void NAME(near)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t
 #undef FROM
 #undef NEXT
 #undef KEPT
+#undef ROW_AT

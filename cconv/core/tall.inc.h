@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * near_tall: kernels of 5 or 7 rows over one channel where it lies, what is outside of it being 0; for rows.c, whose order of the taps it keeps.
+ * near_tall: kernels of 5 or 7 rows, and 5x5 with a stride of 2, over one channel where it lies, what is outside of it being 0; for rows.c, whose
+ * order of the taps it keeps.
  * Part of near.inc.h.
  */
 
@@ -76,18 +77,130 @@ CCONV_ALONE MASK NAME(mask)(int64_t c, int64_t width)
     return MASK_OF(FROM(c, to), to);
 }
 
+/* 5x5, every other position: strips of NV vectors go down the rows.  rows.c adds up, in this order, rows 1 and 3 of the kernel, three columns and then
+ * two, and rows 0, 2 and 4: four sums of each output.  Weights are read where they are used, as there are too many to be kept. */
+CCONV_INLINE const T *NAME(near_strip_5)(const int NV, const int edge, const cconv_near *at, int64_t column, const T *next, T *y,
+                                         ptrdiff_t y_row, int64_t rows, int64_t last)
+{
+    const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const V start = SET1(*(const T *)at->bias);
+    const int64_t c = at->column + 2 * column, width = at->width;
+    V odd[2][2][2], even[3][2][2];      /* of the outputs under way: three columns, two columns */
+    int64_t i;
+#define CLEAR(a) a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
+#define PASS_ON(a, b) a[0][0] = b[0][0]; a[1][0] = b[1][0]; if (NV > 1) { a[0][1] = b[0][1]; a[1][1] = b[1][1]; }
+#define SEE(n) NAME(see)(edge, p + (n), c + (n), width)
+#define SEE_FIVE(g) \
+    { \
+        const int n = 2 * g * LANES; \
+        V q0 = SEE(n), q1 = SEE(n + LANES); \
+        PREFETCH_FAR(next); \
+        PREFETCH_FAR(next + LANES); \
+        next += 2 * LANES; \
+        KEPT(q0); \
+        KEPT(q1); \
+        v[0][g] = EVENS(q0, q1); \
+        v[1][g] = ODDS(q0, q1); \
+        v[2][g] = NEXT(v[0][g], SEE(n + 2 * LANES)); \
+        v[3][g] = NEXT(v[1][g], SEE(n + 2 * LANES + 1)); \
+        v[4][g] = NEXT(v[2][g], SEE(n + 2 * LANES + 2)); \
+    }
+#define ROW_OF(a, g, at, step) \
+    a[0][g] = FMA(SET1(w[at]), v[0][g], a[0][g]); \
+    a[1][g] = FMA(SET1(w[at + 3 * step]), v[3][g], a[1][g]); \
+    a[0][g] = FMA(SET1(w[at + step]), v[1][g], a[0][g]); \
+    a[1][g] = FMA(SET1(w[at + 4 * step]), v[4][g], a[1][g]); \
+    a[0][g] = FMA(SET1(w[at + 2 * step]), v[2][g], a[0][g]);
+#define SUM_OF(g) ADD(ADD(ADD(ADD(start, odd[0][0][g]), odd[0][1][g]), even[0][0][g]), even[0][1][g])
+    CLEAR(even[0])
+    CLEAR(even[1])
+    CLEAR(odd[0])
+    for (i = -2; i < rows; i++) {
+        V v[5][2];
+        MOVE(w, 0)
+        CLEAR(odd[1])
+        CLEAR(even[2])
+        if (i > -2) {
+            const T *p = ROW_AT(at->row + 2 * i + 3);
+            SEE_FIVE(0)
+            if (NV > 1) SEE_FIVE(1)
+            ROW_OF(odd[0], 0, 1, 2)
+            ROW_OF(odd[1], 0, 0, 2)
+            if (NV > 1) { ROW_OF(odd[0], 1, 1, 2) ROW_OF(odd[1], 1, 0, 2) }
+        }
+        {
+            const T *p = ROW_AT(at->row + 2 * i + 4);
+            SEE_FIVE(0)
+            if (NV > 1) SEE_FIVE(1)
+            ROW_OF(even[0], 0, 12, 3)
+            ROW_OF(even[1], 0, 11, 3)
+            ROW_OF(even[2], 0, 10, 3)
+            if (NV > 1) { ROW_OF(even[0], 1, 12, 3) ROW_OF(even[1], 1, 11, 3) ROW_OF(even[2], 1, 10, 3) }
+        }
+        if (i >= 0) {
+            V b = SUM_OF(0);
+            if (NV > 1) { STORE(y, b); b = SUM_OF(1); }
+            if (last == LANES) STORE(y + (NV - 1) * LANES, b);
+            else STORE_PART(y + (NV - 1) * LANES, last, b);
+            y += y_row;
+        }
+        PASS_ON(odd[0], odd[1])
+        PASS_ON(even[0], even[1])
+        PASS_ON(even[1], even[2])
+    }
+#undef CLEAR
+#undef PASS_ON
+#undef SEE
+#undef SEE_FIVE
+#undef ROW_OF
+#undef SUM_OF
+    return next;
+}
+
+DEFINE_NEAR(5, near_strip_5, 1, 0) DEFINE_NEAR(5, near_strip_5, 1, 1)
+#if ACCUMULATORS >= 24
+DEFINE_NEAR(5, near_strip_5, 2, 0)
+#define STRIP_5 2
+#define NEAR_5 NAME(near_5_2_0)
+#else
+#define STRIP_5 1
+#define NEAR_5 NAME(near_5_1_0)
+#endif
+
+static void NAME(near_five)(const cconv_near *at, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
+{
+    const T *next = (const T *)at->next;
+    T *y = (T *)y_;
+    int64_t j, count;
+    for (j = 0; j < columns; j += count) {
+        const int64_t left = columns - j, c = at->column + 2 * j, seen = at->width - c - 2;        /* values, from the first on */
+        count = left < LANES ? left : LANES;
+        if (left >= STRIP_5 * LANES && c >= 0 && (2 * STRIP_5 + 1) * LANES <= seen) {
+            count = STRIP_5 * LANES;
+            next = NEAR_5(at, j, next, y + j, y_row, rows, LANES);
+        } else if (c >= 0 && 3 * LANES <= seen) {
+            next = NAME(near_5_1_0)(at, j, next, y + j, y_row, rows, count);
+        } else {
+            next = NAME(near_5_1_1)(at, j, next, y + j, y_row, rows, count);
+        }
+    }
+}
+
 static void NAME(near_tall)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t y_row, int64_t rows, int64_t columns)
 {
     T *y = (T *)y_;
     MASK *masks = (MASK *)at->kept;
     int64_t i, j, n, high;
-    (void)stride;
 #ifdef HALF                 /* vectors that are half as long, and so less empty */
     if (2 * columns <= LANES) {
         HALF->near_tall(at, stride, y, y_row, rows, columns);
         return;
     }
 #endif
+    if (stride == 2) {
+        NAME(near_five)(at, y, y_row, rows, columns);
+        return;
+    }
     for (j = 0; j < columns; j += n) {
         const int64_t c = at->column + j, left = columns - j, last = left < TALL_COLUMNS ? (left - 1) % LANES + 1 : LANES;
         n = left < TALL_COLUMNS ? left : TALL_COLUMNS;
@@ -99,6 +212,8 @@ static void NAME(near_tall)(const cconv_near *at, int64_t stride, void *y_, ptrd
     }
 }
 #undef DEFINE_TALL
+#undef STRIP_5
+#undef NEAR_5
 #undef TALL
 #undef TALL_COLUMNS
 #define NEAR_TALL NAME(near_tall)
