@@ -5,8 +5,8 @@
 
 #define EACH_OUTPUT(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* P outputs from the `first` on.  `sliding`: an output's tap sees what the next tap of the output before sees, so that one vector is
- * loaded for each tap; `within`: no output sees what is
+/* P outputs from the `first` on.  `sliding`: an output's tap sees what the next tap (2: the next but one) of the output before sees, so that one
+ * vector is loaded for each tap; `within`: no output sees what is
  * outside; `whole`: there are LANES channels, and the last vector begins early, where not so many are left. */
 CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int within, const int whole, const cconv_deep_sums *sums,
                                    int64_t first, T *to, int64_t outputs, int64_t channels)
@@ -27,8 +27,8 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
         y = to + c;
         for (; *run > 0; run++) {
             const cconv_deep_line *end = line + *run;
-            V a[8], x[8], top;
-#define START(n) a[n] = x[n] = ZERO();
+            V a[8], x[8], z[8], top;
+#define START(n) a[n] = x[n] = z[n] = ZERO();
             EACH_OUTPUT(START)
 #undef START
             for (; line < end; line++) {
@@ -37,26 +37,28 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
                 int64_t i = line->index + first * stride, t = line->taps;
 #define SEEN(i, p) (within || (uint64_t)(i) < limit ? (p) : zeros)
 #define SEE(i, p) (whole ? LOAD(SEEN(i, p)) : LOAD_PART(SEEN(i, p), channels))
+#define LOAD_NEXT(to) { to = SEE(i, at); at += step; i += apart; }
+#define USE(n, k, x) if (n < P) a[n] = FMA(u, x[((n) + (k)) % P], a[n]);
+#define MULTIPLY(k, x) \
+                        if (k < P) { \
+                            const V u = LOAD(w); \
+                            LOAD_NEXT(x[(P - 1 + k) % P]) \
+                            USE(0, k, x) USE(1, k, x) USE(2, k, x) USE(3, k, x) USE(4, k, x) USE(5, k, x) USE(6, k, x) USE(7, k, x) \
+                            w += w_pitch; \
+                            if (--t == 0) break; \
+                        }
                 if (sliding) {
-#define AHEAD(n) if (n < P - 1) { x[n] = SEE(i, at); at += step; i += apart; }
+#define AHEAD(n) if (n < P - 1) { LOAD_NEXT(x[n]) if (sliding == 2) LOAD_NEXT(z[n]) }
                     EACH_OUTPUT(AHEAD)
 #undef AHEAD
                     for (;;) {
-#define USE(n, k) if (n < P) a[n] = FMA(u, x[((n) + (k)) % P], a[n]);
-#define TAP(k) \
-                        if (k < P) { \
-                            const V u = LOAD(w); \
-                            x[(P - 1 + k) % P] = SEE(i, at); \
-                            USE(0, k) USE(1, k) USE(2, k) USE(3, k) USE(4, k) USE(5, k) USE(6, k) USE(7, k) \
-                            w += w_pitch; \
-                            at += step; \
-                            i += apart; \
-                            if (--t == 0) break; \
-                        }
+#define TAP(k) MULTIPLY(k, x) if (sliding == 2) MULTIPLY(k, z)
                         EACH_OUTPUT(TAP)
 #undef TAP
-#undef USE
                     }
+#undef USE
+#undef MULTIPLY
+#undef LOAD_NEXT
                 } else {
                     for (; t > 0; t--, at += step, i += apart, w += w_pitch) {
                         const V u = LOAD(w);
@@ -82,7 +84,8 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
     }
 }
 
-/* What is rare shares a kernel that serves it. */
+/* For few channels; for others, any kernel; sliding by one, the same within, for 4 outputs; by two, and within.  What is rare, or no faster, shares
+ * a kernel that serves it. */
 #define DEFINE_DEEP(P, SLIDING, WITHIN, WHOLE) \
     CCONV_ALONE void NAME(deep_##P##_##SLIDING##_##WITHIN##_##WHOLE)(const cconv_deep_sums *sums, int64_t first, T *y, int64_t outputs, \
                                                                      int64_t channels) \
@@ -90,23 +93,25 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
 #if ACCUMULATORS >= 24
 #define OUTPUTS 8
 DEFINE_DEEP(8, 0, 0, 0) DEFINE_DEEP(8, 0, 0, 1) DEFINE_DEEP(8, 1, 0, 1) DEFINE_DEEP(8, 1, 1, 1) DEFINE_DEEP(4, 1, 0, 1)
-#define DEEPS {NAME(deep_8_0_0_0), NAME(deep_8_0_0_1), NAME(deep_8_1_0_1), NAME(deep_8_1_1_1), NAME(deep_4_1_0_1)}
+DEFINE_DEEP(8, 2, 0, 1) DEFINE_DEEP(8, 2, 1, 1)
+#define DEEPS {NAME(deep_8_0_0_0), NAME(deep_8_0_0_1), NAME(deep_8_1_0_1), NAME(deep_8_1_1_1), NAME(deep_4_1_0_1), NAME(deep_8_2_0_1), NAME(deep_8_2_1_1)}
 #else
 #define OUTPUTS 4
-DEFINE_DEEP(4, 0, 0, 0) DEFINE_DEEP(4, 0, 0, 1) DEFINE_DEEP(4, 1, 0, 1) DEFINE_DEEP(4, 1, 1, 1)
-#define DEEPS {NAME(deep_4_0_0_0), NAME(deep_4_0_0_1), NAME(deep_4_1_0_1), NAME(deep_4_1_1_1), NAME(deep_4_1_0_1)}
+DEFINE_DEEP(4, 0, 0, 0) DEFINE_DEEP(4, 0, 0, 1) DEFINE_DEEP(4, 1, 0, 1) DEFINE_DEEP(4, 1, 1, 1) DEFINE_DEEP(4, 2, 1, 1)
+#define DEEPS {NAME(deep_4_0_0_0), NAME(deep_4_0_0_1), NAME(deep_4_1_0_1), NAME(deep_4_1_1_1), NAME(deep_4_1_0_1), NAME(deep_4_0_0_1), NAME(deep_4_2_1_1)}
 #endif
 
 static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, int64_t channels)
 {
-    static void (*const deeps[5])(const cconv_deep_sums *, int64_t, T *, int64_t, int64_t) = DEEPS;
+    static void (*const deeps[7])(const cconv_deep_sums *, int64_t, T *, int64_t, int64_t) = DEEPS;
+    const int sliding = channels < LANES ? 0 : sums->apart == sums->stride ? 1 : 2 * sums->apart == sums->stride ? 2 : 0;
     int64_t p, count;
     for (p = 0; p < outputs; p += count) {
-        int which = channels < LANES ? 0 : sums->apart != sums->stride ? 1 : 2;
-        count = OUTPUTS;
-        if (which == 2 && outputs - p <= 4) { which = 4; count = 4; }
-        else if (which == 2 && sums->lowest + p * sums->stride >= 0 && sums->highest + (p + OUTPUTS - 1) * sums->stride < sums->limit) which = 3;
-        deeps[which](sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
+        const int within = sums->lowest + p * sums->stride >= 0 && sums->highest + (p + OUTPUTS - 1) * sums->stride < sums->limit;
+        const int few = sliding == 1 && outputs - p <= 4;
+        count = few ? 4 : OUTPUTS;
+        deeps[few ? 4 : sliding == 2 ? 5 + within : sliding ? 2 + within : channels >= LANES]
+             (sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
     }
 }
 #undef DEFINE_DEEP
