@@ -49,15 +49,26 @@ CCONV_INLINE void NAME(forward_axis_4)(const T *x0, const T *x1, const T *x2, co
     STORE(y + 5 * step, ADD(d5, FMA(sum, d3, d1)));
 }
 
+/* Where a forward transform writes LANES tiles from the t-th of n on, each value y_step from the one before: to y; or, where there are fewer, to
+ * `work` first, from which as many as there are are copied.  The last of more begin before the ones before end. */
+#define FORWARD(VALUES, TRANSFORM) \
+    const ptrdiff_t step = n < LANES ? (ptrdiff_t)LANES : y_step; \
+    T *const to = n < LANES ? work + VALUES * LANES : (T *)y_; \
+    int64_t t; \
+    int i; \
+    for (t = 0; t < n; t = NAME(side_after)(t, LANES, n)) { \
+        const T *x = (const T *)x_ + t; \
+        T *y = to + t; \
+        TRANSFORM \
+    } \
+    for (i = 0; i < VALUES && n < LANES; i++) STORE_PART((T *)y_ + i * y_step, n, LOAD(to + i * LANES));
+
 /* Along both, for n tiles: x as `deal` leaves four rows of six, x_step apart, of which the rows four below begin `below`
- * values later; to 36 values, y_step apart.  `work` holds as many vectors. */
+ * values later; to 36 values, y_step apart.  `work` holds twice as many vectors. */
 static void NAME(forward_4)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
 {
-    const T *x = (const T *)x_;
-    T *y = (T *)y_, *work = (T *)work_;
-    int64_t t;
-    int i;
-    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+    T *work = (T *)work_;
+    FORWARD(36,
         for (i = 0; i < 6; i++) {
             const T *p = x + i * x_step;
             NAME(forward_axis_4)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, p + 6 * x_step + below,
@@ -65,9 +76,8 @@ static void NAME(forward_4)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, v
         }
         for (i = 0; i < 6; i++) {
             const T *p = work + 6 * i * LANES;
-            NAME(forward_axis_4)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, p + 5 * LANES, y + 6 * i * y_step, y_step);
-        }
-    }
+            NAME(forward_axis_4)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, p + 5 * LANES, y + 6 * i * step, step);
+        })
 }
 
 /* The output's along an axis: six in, four out. */
@@ -170,20 +180,16 @@ CCONV_INLINE void NAME(forward_axis_2)(const T *x0, const T *x1, const T *x2, co
 
 static void NAME(forward_2)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
 {
-    const T *x = (const T *)x_;
-    T *y = (T *)y_, *work = (T *)work_;
-    int64_t t;
-    int i;
-    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+    T *work = (T *)work_;
+    FORWARD(16,
         for (i = 0; i < 4; i++) {
             const T *p = x + i * x_step;
             NAME(forward_axis_2)(p, p + 4 * x_step, p + below, p + 4 * x_step + below, work + i * LANES, 4 * LANES);
         }
         for (i = 0; i < 4; i++) {
             const T *p = work + 4 * i * LANES;
-            NAME(forward_axis_2)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, y + 4 * i * y_step, y_step);
-        }
-    }
+            NAME(forward_axis_2)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, y + 4 * i * step, step);
+        })
 }
 
 CCONV_INLINE void NAME(inverse_axis_2)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
@@ -261,21 +267,19 @@ CCONV_INLINE void NAME(forward_axis_strided)(const T *x0, const T *x1, const T *
 
 static void NAME(forward_strided)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, void *work_, void *y_, ptrdiff_t y_step, int64_t n)
 {
-    const T *x = (const T *)x_;
-    T *y = (T *)y_, *work = (T *)work_;
-    int64_t t;
-    int i;
-    for (t = 0; t < n; t += LANES, x += LANES, y += LANES) {
+    T *work = (T *)work_;
+    FORWARD(25,
         for (i = 0; i < 5; i++) {
             const T *p = x + i * x_step;
             NAME(forward_axis_strided)(p, p + 6 * x_step, p + 12 * x_step, p + 18 * x_step, p + below, work + i * LANES, 5 * LANES);
         }
         for (i = 0; i < 5; i++) {
             const T *p = work + 5 * i * LANES;
-            NAME(forward_axis_strided)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, y + 5 * i * y_step, y_step);
-        }
-    }
+            NAME(forward_axis_strided)(p, p + LANES, p + 2 * LANES, p + 3 * LANES, p + 4 * LANES, y + 5 * i * step, step);
+        })
 }
+
+#undef FORWARD
 
 /* Of nine sums. */
 static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work, void *y_, ptrdiff_t y_row,

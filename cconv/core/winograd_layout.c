@@ -224,7 +224,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->row_pitch = up(block[2] * form->step + 2, 16) + 16;
     plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
     plan->dealt_plane = odd_lines((block[1] + 1) * block[2]);
-    plan->v_pitch = up(positions + 15, 16);     /* whole vectors are written, wherever they begin */
+    plan->v_pitch = positions;
     plan->v_plane = odd_lines(slices_of(plan) * plan->v_pitch);
     plan->sums_pitch = up(plan->out_block, 16);
     plan->done_pitch = least(plan->sums_pitch, up(most(1, DONE_BYTES / (edge * plan->band[2] * size)), 16));
@@ -240,7 +240,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->panel_at = (size_t)at;            /* the rows of a plane dealt out to tiles */
     at += up((form->step * form->dealt * plan->dealt_plane + SLACK) * size, 64);
     plan->ordered_at = (size_t)at;          /* half transformed */
-    at += up(products * lanes * size, 64);
+    at += up(2 * products * lanes * size, 64);
     plan->v_at = (size_t)at;
     at += up((products * plan->v_plane + SLACK) * size, 64);
     plan->bias_at = (size_t)at;
