@@ -266,10 +266,25 @@ static test small_integers(void)
     return t;
 }
 
+/* One tap of few outputs, and the channels side by side: for `turning`. */
+static test pixels(void)
+{
+    test t = plain();
+    channels(&t, pick(2, chance(3) ? 300 : 40), pick(1, 5));
+    t.d.groups = 1, t.d.interleave = 1, t.d.input_type = t.d.compute, t.layout[0] = 2, t.layout[2] = chance(2) ? 2 : 0;
+    if (t.d.in_channels < t.d.out_channels) t.d.in_channels = t.d.out_channels;
+    if (!chance(4)) t.d.output_type = t.d.compute;
+    window(&t, 1, 1, chance(4) ? 2 : 1, 1, 0), window(&t, 2, 1, chance(4) ? 2 : 1, 1, 0);
+    if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 0), give(&t, 0, pick(1, 3));
+    give(&t, 1, pick(1, 12)), give(&t, 2, pick(1, 50));
+    return t;
+}
+
 /* A kernel for each channel, and the channels side by side, or planes that are turned to be so: for what stands in for rows there. */
 static test side_by_side(void)
 {
     test t = plain();
+    if (chance(5)) return pixels();
     channels(&t, 1, 1);
     t.d.groups = t.d.in_channels = t.d.out_channels = pick(4, chance(3) ? 70 : 20);
     t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = chance(2) ? 0 : 2, t.d.interleave = 1;

@@ -144,7 +144,7 @@ typedef struct cconv_plan {
     size_t packed_bytes, workspace_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
-    int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, write_in_place, turn_in_place, stream, channels_last, skips, apart[3];
+    int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, turning, write_in_place, turn_in_place, stream, channels_last, skips, apart[3];
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int gradient;               /* 0, CCONV_WEIGHT_GRADIENT or CCONV_INPUT_GRADIENT; so many channel_blocks, samples together */
     int64_t channel_blocks, together;

@@ -77,7 +77,7 @@ double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, in
     int form;
     cost[ALONG_ROWS] = along + (double)up(columns, lanes) / (double)columns;
     cost[ALONG_GAPS] = along + ends + gaps + (gaps > 0 ? STORED_SUM / taps : 0);
-    cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : 2;     /* without gaps, no copy without them */
+    cost[ALONG_PANEL] = gaps > 0 ? along + ends + PANEL_LOAD / (double)outputs : INFINITY;     /* without gaps, no copy without them */
     loads = (4 + tile / 2) / (2 * tile);
     for (form = ALONG_ROWS; form <= ALONG_PANEL && loads > 1; form++) cost[form] *= loads;
     if (plan->skips) cost[ALONG_ROWS] *= (1 + 2 * plan->inside[1]) / 3;

@@ -124,6 +124,7 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define SIDE 4
 #define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_floats)(p, pitch, q, q_pitch)
+#define COLUMNS(p, pitch, v) ISA(eight_floats)(p, pitch, v)
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -153,6 +154,7 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
 #define SIDE 2
 #define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_doubles)(p, pitch, q, q_pitch)
+#define COLUMNS(p, pitch, v) ISA(four_doubles)(p, pitch, v)
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

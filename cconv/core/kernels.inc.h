@@ -36,6 +36,7 @@
 #endif
 
 #include "taps.inc.h"
+#include "turning.inc.h"
 #include "rows.inc.h"
 #include "deep.inc.h"
 #ifndef SMALL
@@ -97,6 +98,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     },
 #endif
+    TURNINGS,
     {
         {NAME(rows_1_1), NAME(rows_1_2)}, {NAME(rows_2_1), NAME(rows_2_2)}, {NAME(rows_4_1), NAME(rows_4_2)},
 #if ACCUMULATORS >= 24
@@ -157,6 +159,8 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef EACH_STEP
 #undef WRITE
 #undef MOVE
+#undef TURNINGS
+#undef COLUMNS
 #undef LINE_VALUES
 #undef SCALARS_JOIN
 #undef LATE_TAP

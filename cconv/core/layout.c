@@ -163,6 +163,17 @@ static int rows_join(const cconv_plan *plan)
     return whole && d->input_stride[4] == size && d->input_stride[3] == size * d->input[2];
 }
 
+/* Whether few outputs see one tap of pixels where they lie, whose vectors are turned on their way into registers (turning.inc.h). */
+static int turns(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    int a, lie = plan->form != ACROSS && plan->kernel == 1 && plan->channels > 1 && plan->outputs <= FEWEST_OUTPUTS && d->input_type == d->compute
+                 && d->interleave == 1 && d->input_stride[1] == size && cconv_of_type(plan)->turning[0];
+    for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && d->input_stride[2 + a] % size == 0;
+    return lie;
+}
+
 /* Channels and positions are so far apart that they fall on different lines of a cache; and in planes no two outputs see the same value, as
  * a copy would otherwise bring together what is read again. */
 int cconv_scalars_lie(const cconv_plan *plan, int64_t tile)
@@ -203,7 +214,8 @@ static void in_place(cconv_plan *plan)
     plan->read_in_place = plan->algorithm == CCONV_ROWS && whole && d->input_type == d->compute
                           && d->input_stride[4] == size && d->input_stride[3] / size >= d->input[2] && d->stride[1] == 1
                           && d->stride[2] == 1 && plan->channel_block == plan->channels;
-    if (plan->algorithm == CCONV_TAPS) plan->read_in_place = plan->form == ACROSS ? cconv_scalars_lie(plan, cconv_of_type(plan)->tile) : rows_join(plan);
+    plan->turning = plan->algorithm == CCONV_TAPS && turns(plan);
+    if (plan->algorithm == CCONV_TAPS) plan->read_in_place = plan->form == ACROSS ? cconv_scalars_lie(plan, cconv_of_type(plan)->tile) : plan->turning || rows_join(plan);
     lies = cconv_output_holds_sums(plan);
     plan->write_in_place = plan->turn_in_place = lies && d->output_stride[4] == size;
     if (plan->form == ACROSS)

@@ -104,6 +104,24 @@ static void run_along(block *b)
     }
 }
 
+/* The same of pixels, whose vectors are turned on their way. */
+static void run_turning(block *b)
+{
+    const cconv_plan *plan = b->plan;
+    const cconv_task *task = b->task;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    const taps_tile t = tile_at(b, task->tile_first);
+    int64_t r;
+    for (r = 0; r < task->size[1]; r++) {
+        char *sums = t.sums + r * plan->sums_pitch * size;
+        kernels->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, task->size[2], t.weights, (ptrdiff_t)t.pitch, b->taps,
+                                      t.start ? t.start : sums, t.before_pitch, t.before_step, t.output ? t.output + r * b->output_row * size : sums,
+                                      (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
+        fetch(&b->ordered);
+    }
+}
+
 /* What a call that leaves out taps did not fetch of its share. */
 static void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all, int lines)
 {
@@ -296,7 +314,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         b.here = plan->read_in_place ? channel + task->od * d->stride[0] * d->input_stride[2]
                                            + task->first[1] * d->stride[1] * d->input_stride[3]
                                            + task->first[2] * d->stride[2] * d->input_stride[4] : NULL;
-        if (plan->read_in_place && plan->form == ACROSS) {
+        if (plan->read_in_place && by_steps(plan)) {
             b.x = b.here;
         } else if (plan->read_in_place) {
             kernels->load[d->compute](b.here + b.whole * size, (ptrdiff_t)d->input_stride[1], (ptrdiff_t)size, planes + b.whole * size,
@@ -326,7 +344,8 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
             }
             b.input = b.ordered = fetching(NULL, 0, 0, 0, 1);
             if (at + BLOCK_TAPS >= held * plan->kernel) look_beyond(plan, task, index, c + plan->channel_block, input, weights, &b);
-            if (plan->form == ACROSS) run_across(&b);
+            if (plan->turning) run_turning(&b);
+            else if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);
         }
     }

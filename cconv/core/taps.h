@@ -25,8 +25,8 @@ CCONV_INLINE tables tables_of(const cconv_plan *plan, char *work)
     return t;
 }
 
-/* Whether what scalars are read from lies at steps: pixels, or the input itself; else in planes, by phases. */
-CCONV_INLINE int by_steps(const cconv_plan *plan) { return plan->form == ACROSS && (plan->read_in_place || plan->pixel); }
+/* Whether what scalars, or vectors that are turned, are read from lies at steps: pixels, or the input itself; else in planes, by phases. */
+CCONV_INLINE int by_steps(const cconv_plan *plan) { return plan->turning || (plan->form == ACROSS && (plan->read_in_place || plan->pixel)); }
 
 /* Values from one channel, slice, row and column of what the scalars are read from to the next. */
 CCONV_HIDDEN void cconv_taps_steps(const cconv_plan *plan, int64_t step[4]);
