@@ -55,34 +55,6 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
     return _mm512_permutex2var_pd(u, half ? _mm512_add_epi64(low, _mm512_set1_epi64(4)) : low, v);
 }
 
-/* Four columns of sixteen rows, and two of eight, as vectors. */
-CCONV_INLINE void ISA(sixteen_floats)(const float *p, ptrdiff_t pitch, __m512 v[4])
-{
-#define ROW(i) _mm_loadu_ps(p + (i) * pitch)
-#define ROWS(i) \
-    _mm512_insertf32x4(_mm512_insertf32x4(_mm512_insertf32x4(_mm512_castps128_ps512(ROW(i)), ROW((i) + 4), 1), ROW((i) + 8), 2), ROW((i) + 12), 3)
-    const __m512 a = ROWS(0), b = ROWS(1), c = ROWS(2), d = ROWS(3);
-#undef ROWS
-#undef ROW
-    const __m512 ab = _mm512_unpacklo_ps(a, b), cd = _mm512_unpacklo_ps(c, d), more_ab = _mm512_unpackhi_ps(a, b), more_cd = _mm512_unpackhi_ps(c, d);
-    v[0] = _mm512_shuffle_ps(ab, cd, 0x44);
-    v[1] = _mm512_shuffle_ps(ab, cd, 0xee);
-    v[2] = _mm512_shuffle_ps(more_ab, more_cd, 0x44);
-    v[3] = _mm512_shuffle_ps(more_ab, more_cd, 0xee);
-}
-
-CCONV_INLINE void ISA(eight_doubles)(const double *p, ptrdiff_t pitch, __m512d v[2])
-{
-#define ROW(i) _mm_loadu_pd(p + (i) * pitch)
-#define ROWS(i) \
-    _mm512_insertf64x2(_mm512_insertf64x2(_mm512_insertf64x2(_mm512_castpd128_pd512(ROW(i)), ROW((i) + 2), 1), ROW((i) + 4), 2), ROW((i) + 6), 3)
-    const __m512d a = ROWS(0), b = ROWS(1);
-#undef ROWS
-#undef ROW
-    v[0] = _mm512_unpacklo_pd(a, b);
-    v[1] = _mm512_unpackhi_pd(a, b);
-}
-
 #ifdef __GNUC__
 #define KEEP(v) __asm__("" : "+v"(v))
 #endif
@@ -113,7 +85,7 @@ CCONV_INLINE void ISA(eight_doubles)(const double *p, ptrdiff_t pitch, __m512d v
 #define SIDE 4
 #define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_floats)(p, pitch, q, q_pitch)
-#define COLUMNS(p, pitch, v) ISA(sixteen_floats)(p, pitch, v)
+#define TURNED_BY cconv_kernels__avx2.f32
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -143,7 +115,7 @@ CCONV_INLINE void ISA(eight_doubles)(const double *p, ptrdiff_t pitch, __m512d v
 #define SIDE 2
 #define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_doubles)(p, pitch, q, q_pitch)
-#define COLUMNS(p, pitch, v) ISA(eight_doubles)(p, pitch, v)
+#define TURNED_BY cconv_kernels__avx2.f64
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

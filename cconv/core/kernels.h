@@ -88,8 +88,8 @@ typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, 
 
 /* Up to FEWEST_OUTPUTS outputs of n positions, which see `taps` channels side by side, `pixel` values from one to the next: the same, w_step values
  * from the weights of a channel to those of the next. */
-typedef void cconv_turning_kernel(const void *x, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, const void *before,
-                                  ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch);
+typedef void cconv_turning_kernel(const void *x, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs,
+                                  const void *before, ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last

@@ -161,6 +161,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef MOVE
 #undef TURNINGS
 #undef COLUMNS
+#undef TURNED_BY
 #undef LINE_VALUES
 #undef SCALARS_JOIN
 #undef LATE_TAP

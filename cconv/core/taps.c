@@ -104,21 +104,29 @@ static void run_along(block *b)
     }
 }
 
-/* The same of pixels, whose vectors are turned on their way. */
+/* Whether what the positions of a block read, of one tap, and write lies as evenly from row to row as along a row: they are one row then. */
+static int is_one_row(const block *b)
+{
+    const int64_t columns = b->task->size[2];
+    return b->plan->kernel == 1 && b->x_row == columns * b->x_step && (!b->output || b->output_row == columns * b->output_step);
+}
+
+/* The same of pixels, whose vectors are turned on their way: of all rows at once, if they are one. */
 static void run_turning(block *b)
 {
     const cconv_plan *plan = b->plan;
     const cconv_task *task = b->task;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
     const taps_tile t = tile_at(b, task->tile_first);
+    const int joined = plan->sums_pitch == task->size[2] && is_one_row(b);
+    const int64_t rows = joined ? 1 : task->size[1], columns = joined ? task->size[1] * task->size[2] : task->size[2];
     int64_t r;
-    for (r = 0; r < task->size[1]; r++) {
+    for (r = 0; r < rows; r++) {
         char *sums = t.sums + r * plan->sums_pitch * size;
-        kernels->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, task->size[2], t.weights, (ptrdiff_t)t.pitch, b->taps,
-                                      t.start ? t.start : sums, t.before_pitch, t.before_step, t.output ? t.output + r * b->output_row * size : sums,
-                                      (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
-        fetch(&b->ordered);
+        cconv_of_type(plan)->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, columns, t.weights, (ptrdiff_t)t.pitch, b->taps, t.count,
+                                                  t.start ? t.start : sums, t.before_pitch, t.before_step,
+                                                  t.output ? t.output + r * b->output_row * size : sums,
+                                                  (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
     }
 }
 
@@ -129,13 +137,6 @@ static void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all
         PREFETCH_FAR(next + taps * step);
         if (lines > 1) PREFETCH_FAR(next + taps * step + LINE);
     }
-}
-
-/* Whether what the positions of a block read, of one tap, and write lies as evenly from row to row as along a row: they are one row then. */
-static int is_one_row(const block *b)
-{
-    const int64_t columns = b->task->size[2];
-    return b->plan->kernel == 1 && b->x_row == columns * b->x_step && (!b->output || b->output_row == columns * b->output_step);
 }
 
 /* Rows of positions by as many scalars as a tile has, or about.  What one tap reads in place is fetched as in run_along; channels that lie
