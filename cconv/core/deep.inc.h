@@ -95,6 +95,10 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
 DEFINE_DEEP(8, 0, 0, 0) DEFINE_DEEP(8, 0, 0, 1) DEFINE_DEEP(8, 1, 0, 1) DEFINE_DEEP(8, 1, 1, 1) DEFINE_DEEP(4, 1, 0, 1)
 DEFINE_DEEP(8, 2, 0, 1) DEFINE_DEEP(8, 2, 1, 1)
 #define DEEPS {NAME(deep_8_0_0_0), NAME(deep_8_0_0_1), NAME(deep_8_1_0_1), NAME(deep_8_1_1_1), NAME(deep_4_1_0_1), NAME(deep_8_2_0_1), NAME(deep_8_2_1_1)}
+#elif defined(SMALL)
+#define OUTPUTS 4
+DEFINE_DEEP(4, 0, 0, 0) DEFINE_DEEP(4, 0, 0, 1) DEFINE_DEEP(4, 1, 0, 1)
+#define DEEPS {NAME(deep_4_0_0_0), NAME(deep_4_0_0_1), NAME(deep_4_1_0_1), NAME(deep_4_1_0_1), NAME(deep_4_1_0_1), NAME(deep_4_0_0_1), NAME(deep_4_0_0_1)}
 #else
 #define OUTPUTS 4
 DEFINE_DEEP(4, 0, 0, 0) DEFINE_DEEP(4, 0, 0, 1) DEFINE_DEEP(4, 1, 0, 1) DEFINE_DEEP(4, 1, 1, 1) DEFINE_DEEP(4, 2, 1, 1)

@@ -100,7 +100,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #endif
     TURNINGS,
     {
-        {NAME(rows_1_1), NAME(rows_1_2)}, {NAME(rows_2_1), NAME(rows_2_2)}, {NAME(rows_4_1), NAME(rows_4_2)},
+        {NAME(rows_1_1), NAME(rows_1_2)}, TWO_ROWS, {NAME(rows_4_1), NAME(rows_4_2)},
 #if ACCUMULATORS >= 24
         {NAME(rows_8_1), NAME(rows_8_2)}
 #else
@@ -160,6 +160,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef WRITE
 #undef MOVE
 #undef TURNINGS
+#undef TWO_ROWS
 #undef COLUMNS
 #undef TURNED_BY
 #undef LINE_VALUES

@@ -101,7 +101,13 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
                                       const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
     { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
 
-DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
+DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
+#ifndef SMALL
+DEFINE_ROWS(2, 1) DEFINE_ROWS(2, 2)
+#define TWO_ROWS {NAME(rows_2_1), NAME(rows_2_2)}
+#else
+#define TWO_ROWS {NULL, NULL}
+#endif
 #if ACCUMULATORS >= 24
 DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
 #endif

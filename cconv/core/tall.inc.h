@@ -157,12 +157,13 @@ CCONV_INLINE const T *NAME(near_strip_5)(const int NV, const int edge, const cco
     return next;
 }
 
-DEFINE_NEAR(5, near_strip_5, 1, 0) DEFINE_NEAR(5, near_strip_5, 1, 1)
+DEFINE_NEAR(5, near_strip_5, 1, 1)
 #if ACCUMULATORS >= 24
 DEFINE_NEAR(5, near_strip_5, 2, 0)
 #define STRIP_5 2
 #define NEAR_5 NAME(near_5_2_0)
 #else
+DEFINE_NEAR(5, near_strip_5, 1, 0)
 #define STRIP_5 1
 #define NEAR_5 NAME(near_5_1_0)
 #endif
@@ -178,8 +179,6 @@ static void NAME(near_five)(const cconv_near *at, void *y_, ptrdiff_t y_row, int
         if (left >= STRIP_5 * LANES && c >= 0 && (2 * STRIP_5 + 1) * LANES <= seen) {
             count = STRIP_5 * LANES;
             next = NEAR_5(at, j, next, y + j, y_row, rows, LANES);
-        } else if (c >= 0 && 3 * LANES <= seen) {
-            next = NAME(near_5_1_0)(at, j, next, y + j, y_row, rows, count);
         } else {
             next = NAME(near_5_1_1)(at, j, next, y + j, y_row, rows, count);
         }
