@@ -169,7 +169,8 @@ static int turns(const cconv_plan *plan)
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     int a, lie = plan->form != ACROSS && plan->kernel == 1 && plan->channels > 1 && plan->outputs <= FEWEST_OUTPUTS && d->input_type == d->compute
-                 && d->interleave == 1 && d->input_stride[1] == size && d->input_stride[4] > 0 && cconv_of_type(plan)->turning[0];
+                 && d->interleave == 1 && d->input_stride[1] == size && d->input_stride[4] >= times(plan->channels, size)
+                 && cconv_of_type(plan)->turning[0];
     for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && d->input_stride[2 + a] % size == 0;
     return lie;
 }

@@ -115,18 +115,15 @@ static int is_one_row(const block *b)
 static void run_turning(block *b)
 {
     const cconv_plan *plan = b->plan;
-    const cconv_task *task = b->task;
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    const taps_tile t = tile_at(b, task->tile_first);
-    const int joined = plan->sums_pitch == task->size[2] && is_one_row(b);
-    const int64_t rows = joined ? 1 : task->size[1], columns = joined ? task->size[1] * task->size[2] : task->size[2];
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *positions = b->task->size;
+    const taps_tile t = tile_at(b, b->task->tile_first);
+    const int joined = plan->sums_pitch == positions[2] && is_one_row(b);
     int64_t r;
-    for (r = 0; r < rows; r++) {
-        char *sums = t.sums + r * plan->sums_pitch * size;
-        cconv_of_type(plan)->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, columns, t.weights, (ptrdiff_t)t.pitch, b->taps, t.count,
-                                                  t.start ? t.start : sums, t.before_pitch, t.before_step,
-                                                  t.output ? t.output + r * b->output_row * size : sums,
-                                                  (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
+    for (r = 0; r < (joined ? 1 : positions[1]); r++) {
+        char *sums = t.sums + r * plan->sums_pitch * size, *y = t.output ? t.output + r * b->output_row * size : sums;
+        cconv_of_type(plan)->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, joined ? positions[1] * positions[2] : positions[2],
+                                                  t.weights, (ptrdiff_t)t.pitch, b->taps, t.count, t.start ? t.start : sums, t.before_pitch, t.before_step,
+                                                  y, (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
     }
 }
 
