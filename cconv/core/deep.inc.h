@@ -110,6 +110,12 @@ static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, i
     static void (*const deeps[7])(const cconv_deep_sums *, int64_t, T *, int64_t, int64_t) = DEEPS;
     const int sliding = channels < LANES ? 0 : sums->apart == sums->stride ? 1 : 2 * sums->apart == sums->stride ? 2 : 0;
     int64_t p, count;
+#ifdef HALF                 /* vectors that are half as long, and so less empty */
+    if (2 * channels <= LANES) {
+        HALF->deep(sums, y_, outputs, channels);
+        return;
+    }
+#endif
     for (p = 0; p < outputs; p += count) {
         const int within = sums->lowest + p * sums->stride >= 0 && sums->highest + (p + OUTPUTS - 1) * sums->stride < sums->limit;
         const int few = sliding == 1 && outputs - p <= 4;

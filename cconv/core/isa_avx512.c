@@ -79,13 +79,12 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
 #define MASK __mmask16
 #define MASK_OF(from, to) (__mmask16)((1u << (to)) - (1u << (from)))
 #define LOAD_UNDER(p, mask) _mm512_maskz_loadu_ps(mask, p)
-#define HALF cconv_kernels__avx2.f32
 #define LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define STORE_PART(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define SIDE 4
 #define TURN(p, pitch, q, q_pitch) ISA(turn_floats)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_floats)(p, pitch, q, q_pitch)
-#define TURNED_BY cconv_kernels__avx2.f32
+#define HALF cconv_kernels__avx2.f32
 #define OTHER double
 #define ROUNDER 12582912.0f
 #include "kernels.inc.h"
@@ -115,7 +114,7 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
 #define SIDE 2
 #define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_doubles)(p, pitch, q, q_pitch)
-#define TURNED_BY cconv_kernels__avx2.f64
+#define HALF cconv_kernels__avx2.f64
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

@@ -162,7 +162,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef TURNINGS
 #undef TWO_ROWS
 #undef COLUMNS
-#undef TURNED_BY
+#undef HALF
 #undef LINE_VALUES
 #undef SCALARS_JOIN
 #undef LATE_TAP

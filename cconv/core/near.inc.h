@@ -317,7 +317,6 @@ static void NAME(near)(const cconv_near *at, int64_t stride, void *y_, ptrdiff_t
 #undef MASK
 #undef MASK_OF
 #undef LOAD_UNDER
-#undef HALF
 #undef TO
 #undef FROM
 #undef NEXT

@@ -191,7 +191,7 @@ static void NAME(near_tall)(const cconv_near *at, int64_t stride, void *y_, ptrd
     MASK *masks = (MASK *)at->kept;
     int64_t i, j, n, high;
 #ifdef HALF                 /* vectors that are half as long, and so less empty */
-    if (2 * columns <= LANES) {
+    if (2 * columns <= LANES && HALF->near_tall) {
         HALF->near_tall(at, stride, y, y_row, rows, columns);
         return;
     }

@@ -8,11 +8,11 @@
     const void *x_, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs, const void *before_, \
     ptrdiff_t before_pitch, ptrdiff_t before_step, void *y_, ptrdiff_t y_pitch
 
-#if defined(TURNED_BY)      /* vectors that are half as long are turned faster */
+#if defined(HALF)           /* vectors that are half as long are turned faster */
 #define DEFINE_TURNING(M) \
     static void NAME(turning_##M)(TURNING_ARGUMENTS) \
     { \
-        TURNED_BY->turning[M - 1](x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch); \
+        HALF->turning[M - 1](x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch); \
     }
 
 #elif defined(COLUMNS)
