@@ -171,10 +171,7 @@ static void run_across(block *b)
                 const seen_taps *s = see_taps(&b->seeing, t.pitch != plan->tile, r, r);
                 cconv_edge_kernel *edge = s->ends && wide ? kernels->edge[positions] : NULL;
                 if (left <= 0) step = 0;
-                if (fetches) {
-                    next = x + CALLS_AHEAD * positions * b->x_step * size;
-                    step = (ptrdiff_t)(channel == 1 ? b->x_step + 1 : channel);
-                }
+                if (fetches) next = x + CALLS_AHEAD * positions * b->x_step * size, step = (ptrdiff_t)(channel == 1 ? b->x_step + 1 : channel);
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
