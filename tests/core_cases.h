@@ -277,6 +277,7 @@ static test pixels(void)
     window(&t, 1, 1, chance(4) ? 2 : 1, 1, 0), window(&t, 2, 1, chance(4) ? 2 : 1, 1, 0);
     if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 0), give(&t, 0, pick(1, 3));
     give(&t, 1, pick(1, 12)), give(&t, 2, pick(1, 50));
+    if (chance(6)) give(&t, 1, pick(1, 60)), give(&t, 2, 1), t.layout[0] = 4;      /* the same row again and again */
     return t;
 }
 

@@ -149,7 +149,7 @@ static void lay_out(array *a, int kind)
     int order[5] = {4, 3, 2, 1, 0}, i;
     const int64_t size = (int64_t)size_of[a->type];
     int64_t step = size;
-    if (kind == 2) order[0] = 1, order[1] = 4, order[2] = 3, order[3] = 2;
+    if (kind == 2 || kind == 4) order[0] = 1, order[1] = 4, order[2] = 3, order[3] = 2;
     for (i = 4; kind == 1 && i > 0; i--) {
         const int j = (int)pick(0, i), swap = order[i];
         order[i] = order[j], order[j] = swap;
@@ -160,7 +160,7 @@ static void lay_out(array *a, int kind)
         const int64_t n = a->shape[axis];
         if (kind == 1 && chance(3)) step += size * pick(1, 3);
         a->stride[axis] = kind == 1 && chance(3) ? -step : step;
-        if (kind == 3 && i == 3) a->stride[axis] = 0;
+        if ((kind == 3 && i == 3) || (kind == 4 && axis == 3)) a->stride[axis] = 0;
         if (n == 1 && kind == 1) a->stride[axis] = pick(-1000000000, 1000000000);   /* of no importance */
         if (n == 0) a->bytes = 0;
         if (n < 2 || a->stride[axis] == 0) continue;

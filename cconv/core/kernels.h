@@ -87,7 +87,7 @@ typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, 
                                void *y, ptrdiff_t y_pitch, int64_t last, const void *next, ptrdiff_t next_step, const int64_t ends[2]);
 
 /* Up to FEWEST_OUTPUTS outputs of n positions, which see `taps` channels side by side, `pixel` values from one to the next: the same, w_step values
- * from the weights of a channel to those of the next. */
+ * from the weights of a channel to those of the next.  before_step: 0 for a bias.  Behind a channel of a position but the last some are read that do not count. */
 typedef void cconv_turning_kernel(const void *x, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs,
                                   const void *before, ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch);
 
@@ -112,7 +112,7 @@ typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, co
                                int64_t rows, int64_t n, int whole);
 
 /* A kernel of kernel[0] x kernel[1] taps over a channel of height x width values at x, whose first tap sees `row` and `column` for the first
- * output; beyond are zeros, of which there are SLACK at `zeros`.  3x3: what lies from `next` on is fetched for the next call. */
+ * output; beyond are zeros, of which there are SLACK at `zeros`.  With a stride of 2, or 3x3, what lies from `next` on is fetched for the next call. */
 typedef struct cconv_near {
     const void *x, *zeros, *w, *bias, *next;
     const ptrdiff_t *order;     /* 3x3, not of gradients: where the taps' weights lie, in bytes from w on */

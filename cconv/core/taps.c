@@ -111,13 +111,13 @@ static int is_one_row(const block *b)
     return b->plan->kernel == 1 && b->x_row == columns * b->x_step && (!b->output || b->output_row == columns * b->output_step);
 }
 
-/* The same of pixels, whose vectors are turned on their way: of all rows at once, if they are one. */
+/* Pixels, whose vectors along positions are turned on their way: all rows at once, if they are one and a pixel follows each. */
 static void run_turning(block *b)
 {
     const cconv_plan *plan = b->plan;
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), *positions = b->task->size;
     const taps_tile t = tile_at(b, b->task->tile_first);
-    const int joined = plan->sums_pitch == positions[2] && is_one_row(b);
+    const int joined = b->x_step > 0 && plan->sums_pitch == positions[2] && is_one_row(b);
     int64_t r;
     for (r = 0; r < (joined ? 1 : positions[1]); r++) {
         char *sums = t.sums + r * plan->sums_pitch * size, *y = t.output ? t.output + r * b->output_row * size : sums;
