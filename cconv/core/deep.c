@@ -19,10 +19,8 @@ enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 
 static int turned(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), k = d->kernel[1];
-    const int near = (k == 3 || (k == 5 && kernels->near_tall && plan->output[2] > kernels->lanes / 2)) && d->kernel[2] == k
-                     && d->dilation[1] == 1 && d->dilation[2] == 1 && d->stride[1] == 2 && d->stride[2] == 2;
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    const int near = cconv_near_halves(plan) && (d->kernel[1] == 3 || plan->output[2] > cconv_of_type(plan)->lanes / 2);
     return d->stride[1] > 1 && d->stride[2] > 1 && d->kernel[2] > 1 && !near && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
            && d->input_stride[1] % size == 0 && d->output_stride[4] == size && plan->output[2] <= TURNED_COLUMNS && d->input[2] <= 4 * TURNED_COLUMNS
            && times(d->input[1], d->input[2]) <= BAND_VALUES / FEWEST_TURNED;

@@ -119,9 +119,11 @@ static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, i
     for (p = 0; p < outputs; p += count) {
         const int within = sums->lowest + p * sums->stride >= 0 && sums->highest + (p + OUTPUTS - 1) * sums->stride < sums->limit;
         const int few = sliding == 1 && outputs - p <= 4;
+        int which = channels >= LANES;
+        if (sliding == 1) which = few ? 4 : 2 + within;
+        if (sliding == 2) which = 5 + within;
         count = few ? 4 : OUTPUTS;
-        deeps[few ? 4 : sliding == 2 ? 5 + within : sliding ? 2 + within : channels >= LANES]
-             (sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
+        deeps[which](sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
     }
 }
 #undef DEFINE_DEEP

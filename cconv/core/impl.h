@@ -60,6 +60,15 @@ CCONV_INLINE const cconv_type_kernels *cconv_of_type(const cconv_plan *plan)
     return plan->desc.compute == CCONV_F32 ? plan->kernels->f32 : plan->kernels->f64;
 }
 
+/* Whether `near` serves a stride of 2, whose phases it takes apart in registers. */
+CCONV_INLINE int cconv_near_halves(const cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t k = d->kernel[1];
+    return (k == 3 || (k == 5 && cconv_of_type(plan)->near_tall)) && d->kernel[2] == k && d->stride[1] == 2 && d->stride[2] == 2
+           && d->dilation[1] == 1 && d->dilation[2] == 1;
+}
+
 typedef struct cconv_task {
     int64_t n, group, group_count, od;
     int64_t tile_first, tile_last, out_first, out_count;    /* the block of output channels */

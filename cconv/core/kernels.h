@@ -65,7 +65,7 @@ enum {
     BAND_COLUMNS = 4096,    /* of a band of `rows`, */
     TAPS_COLUMNS = 512,     /* and of `taps` */
     SMALL_TILE = 6,         /* scalars: what a tap reads from channels far apart is then waited for */
-    FEWEST_OUTPUTS = 4,     /* channels for which `turning` turns pixels on their way into registers */
+    TURNING_OUTPUTS = 4,    /* channels, no more, for which pixels are turned on their way into registers */
     FEW_OUTPUTS = 32,       /* channels: no more of them than do without a copy of the input in order */
     STREAMED = 1 << 22,     /* bytes of results that are written past the caches: they would not stay there */
     KEPT = 2048,            /* bytes of what the calls of `near_tall` keep for each other */
@@ -86,7 +86,7 @@ typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, 
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
                                void *y, ptrdiff_t y_pitch, int64_t last, const void *next, ptrdiff_t next_step, const int64_t ends[2]);
 
-/* Up to FEWEST_OUTPUTS outputs of n positions, which see `taps` channels side by side, `pixel` values from one to the next: the same, w_step values
+/* Up to TURNING_OUTPUTS outputs of n positions, which see `taps` channels side by side, `pixel` values from one to the next: the same, w_step values
  * from the weights of a channel to those of the next.  before_step: 0 for a bias.  Behind a channel of a position but the last some are read that do not count. */
 typedef void cconv_turning_kernel(const void *x, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs,
                                   const void *before, ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch);
@@ -239,7 +239,7 @@ typedef struct cconv_type_kernels {
     int tile;                                               /* scalars of the best tile */
     cconv_taps_kernel *taps[MAX_TILE + 1][WIDTHS];          /* by scalars and log2 of vectors, or NULL */
     cconv_edge_kernel *edge[MAX_TILE + 1];                  /* by scalars, or NULL */
-    cconv_turning_kernel *turning[FEWEST_OUTPUTS];          /* by outputs - 1, or NULL */
+    cconv_turning_kernel *turning[TURNING_OUTPUTS];          /* by outputs - 1, or NULL */
     cconv_rows_kernel *rows[HEIGHTS][2];                    /* by log2 of rows and of vectors, or NULL */
     cconv_down_kernel *down[MAX_SHORT][MAX_SHORT];          /* by rows and columns - 1 */
     cconv_line_kernel *line;

@@ -7,7 +7,8 @@
  * long (these or not), SHIFTED(p, u, v, n), which is LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and
  * ODDS(u, v), every other value of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the
  * scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE
- * values as columns, and OTHER, the floating type that T is not.  SMALL: without what is there for speed only.
+ * values as columns, COLUMNS(p, pitch, v), SIDE columns of LANES rows as vectors (or not), and OTHER, the
+ * floating type that T is not.  SMALL: without what is there for speed only.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and

@@ -168,7 +168,7 @@ static int turns(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
-    int a, lie = plan->form != ACROSS && plan->kernel == 1 && plan->channels > 1 && plan->outputs <= FEWEST_OUTPUTS && d->input_type == d->compute
+    int a, lie = plan->form != ACROSS && plan->kernel == 1 && plan->channels > 1 && plan->outputs <= TURNING_OUTPUTS && d->input_type == d->compute
                  && d->interleave == 1 && d->input_stride[1] == size && d->input_stride[4] >= times(plan->channels, size)
                  && cconv_of_type(plan)->turning[0];
     for (a = 0; a < 3; a++) lie &= d->before[a] == 0 && d->after[a] <= 0 && d->input_stride[2 + a] % size == 0;
@@ -189,7 +189,7 @@ int cconv_scalars_lie(const cconv_plan *plan, int64_t tile)
 }
 
 /* Whether the input becomes pixels on its way to vectors across output channels, their channels side by side: if not much more than
- * what the taps see lies between them, and if one tap sees all of it, then where they lie so already. */
+ * what the taps see lies between them; for one tap only if the channels lie side by side already, and need no turning. */
 static int makes_pixels(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;

@@ -133,10 +133,8 @@ static void choose_places(cconv_plan *plan)
     const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = kernels->lanes;
     const int64_t width = plan->band[2], last_width = (plan->output[2] - 1) % width + 1, least_width = least(width, last_width);
     const int border = cconv_meets_border(d);
-    const int square = kernels->near && d->kernel[1] == 3 && d->kernel[2] == 3 && d->stride[1] == d->stride[2] && d->stride[1] <= 2;
-    const int five = kernels->near_tall && d->kernel[1] == 5 && d->kernel[2] == 5 && d->stride[1] == 2 && d->stride[2] == 2;
-    const int tall = kernels->near_tall && plan->once && (d->kernel[1] == 5 || d->kernel[1] == 7) && d->stride[1] == 1 && d->stride[2] == 1
-                     && width <= kernels->near_most;
+    const int each = d->stride[1] == 1 && d->stride[2] == 1, square = each && d->kernel[1] == 3 && d->kernel[2] == 3;
+    const int tall = each && kernels->near_tall && plan->once && (d->kernel[1] == 5 || d->kernel[1] == 7) && width <= kernels->near_most;
     int64_t wide = border ? (int64_t)WIDE_WITH_BORDER : lanes;
     plan->to_the_end = plan->once && d->kernel[1] > 1;
     if (!plan->to_the_end) wide = WIDE_IN_PASSES;
@@ -145,7 +143,7 @@ static void choose_places(cconv_plan *plan)
     plan->output_row = plan->write_in_place ? d->output_stride[3] / size : plan->sums_pitch;
     plan->straight = plan->read_in_place && plan->write_in_place && plan->to_the_end && !border && least_width >= lanes && plan->short_rows
                      && plan->rows_apart == 1 && plan->out_blocks == 1;
-    plan->near = (square || five || tall) && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
+    plan->near = kernels->near && (square || tall || cconv_near_halves(plan)) && plan->write_in_place && !plan->read_in_place && d->input_type == d->compute
                  && d->input_stride[4] == size && d->input_stride[3] % size == 0 && d->interleave == 1 && plan->channels == 1
                  && cconv_zeros_outside(plan) && borders_are_sane(d) && d->kernel[0] == 1 && d->dilation[1] == 1 && d->dilation[2] == 1 && !plan->apart[1] && !plan->apart[2];
 }

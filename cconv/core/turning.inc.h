@@ -18,7 +18,7 @@
 #elif defined(COLUMNS)
 /* The sums of two vectors of positions, of which the first begins at x.  SIDE channels are turned at a time: of the last ones, if they are fewer, with
  * what lies behind them. */
-CCONV_INLINE void NAME(turning_block)(const int M, const T *x, ptrdiff_t pixel, const T *w, ptrdiff_t w_step, int64_t taps, V a[FEWEST_OUTPUTS][2])
+CCONV_INLINE void NAME(turning_block)(const int M, const T *x, ptrdiff_t pixel, const T *w, ptrdiff_t w_step, int64_t taps, V a[TURNING_OUTPUTS][2])
 {
     const T *next = x + 4 * LANES * pixel;
     int64_t c, i, due = 0;
@@ -45,7 +45,7 @@ CCONV_INLINE void NAME(turning)(const int M, TURNING_ARGUMENTS)
     const T *x = (const T *)x_, *before = (const T *)before_;
     const ptrdiff_t step = before_step ? LANES : 0;
     T rows[2 * LANES * BLOCK_TAPS + SIDE], *y = (T *)y_;
-    V a[FEWEST_OUTPUTS][2];
+    V a[TURNING_OUTPUTS][2];
     int64_t i;
     for (; n > 0; n -= 2 * LANES, x += 2 * LANES * pixel, y += 2 * LANES, before += 2 * step) {
         if (n < 2 * LANES || (n == 2 * LANES && taps % SIDE)) {
