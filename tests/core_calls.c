@@ -119,7 +119,7 @@ static cconv_load_kernel *load;
 
 static void repeat(const call *c)
 {
-    if (c->kernel == DOWN) down(c->x, c->x_step, c->offset, c->rows, c->n, c->w, c->w_at, c->bias, c->y, c->y_step, c->ends, c->stream);
+    if (c->kernel == DOWN) down(c->x, c->x_step, c->offset, c->rows, c->n, c->w, c->w_at, c->bias, c->y, c->y_step, c->ends, c->stream, NULL);
     else if (c->kernel == NEAR) near(&c->at, 1, c->y, c->y_step, c->rows, c->n);
     else load((const char *)c->x, c->x_row, c->x_step, c->y, c->y_step, c->rows, c->n);
 }
@@ -132,8 +132,9 @@ static void note(call c)
 }
 
 static void note_down(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w, const ptrdiff_t *w_at,
-                      const void *bias, void *y, ptrdiff_t y_step, int ends, int stream)
+                      const void *bias, void *y, ptrdiff_t y_step, int ends, int stream, const void *clip)
 {
+    if (clip) fail("nothing is to be clipped");
     note((call){DOWN, x, w, bias, y, x_step, y_step, 0, offset, w_at, rows, n, ends, stream, {0}});
 }
 

@@ -52,6 +52,14 @@ static int64_t rank_of(const test *t)
     return rank;
 }
 
+/* From below and above, or one of them. */
+static void clip(cconv_desc *d)
+{
+    d->low = (double)pick(-60, 20) / 2, d->high = d->low + (double)pick(0, 99);
+    if (chance(3)) d->low = 0, d->high = INFINITY;
+    else if (chance(3)) d->low = -INFINITY;
+}
+
 static test plain(void)
 {
     static const cconv_type outputs[] = {CCONV_U8, CCONV_I8, CCONV_U16, CCONV_I16};
@@ -69,7 +77,7 @@ static test plain(void)
     t.exact = chance(3), t.special = !t.exact && chance(4), t.bias = chance(2);
     d->border_value = chance(3) ? 0 : t.exact ? (double)pick(-5, 5) : (double)pick(-999, 999) / 64;
     if (chance(5)) d->divisor = (double[]){3, 256, -2, 0.5, 9.75}[pick(0, 4)];
-    if (chance(5)) d->low = (double)pick(-60, 20) / 2, d->high = d->low + (double)pick(0, 99);
+    if (chance(4)) clip(d);
     for (i = 0; i < 3; i++) t.layout[i] = chance(2) ? 0 : (int)pick(1, i == 1 ? 1 : 2);
     if (chance(12)) t.layout[0] = 3;
     return t;
@@ -177,7 +185,7 @@ static test bordered(void)
 {
     test t = plain();
     int a;
-    t.d.border = CCONV_CONSTANT, t.d.border_value = 0, t.d.batch = 1, t.d.low = -INFINITY, t.d.high = INFINITY;
+    t.d.border = CCONV_CONSTANT, t.d.border_value = 0, t.d.batch = 1;
     if (!chance(8)) t.special = 0;
     if (!chance(4)) t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = chance(2) ? 0 : 2;
     t.d.in_channels = pick(20, 70), t.d.out_channels = pick(17, 70);
@@ -271,6 +279,7 @@ static test pixels(void)
 {
     test t = plain();
     channels(&t, pick(2, chance(3) ? 300 : 40), pick(1, 5));
+    if (chance(3)) clip(&t.d);
     t.d.groups = 1, t.d.interleave = 1, t.d.input_type = t.d.compute, t.layout[0] = 2, t.layout[2] = chance(2) ? 2 : 0;
     if (t.d.in_channels < t.d.out_channels) t.d.in_channels = t.d.out_channels;
     if (!chance(4)) t.d.output_type = t.d.compute;
@@ -286,6 +295,7 @@ static test side_by_side(void)
 {
     test t = plain();
     if (chance(5)) return pixels();
+    if (chance(3)) clip(&t.d);
     channels(&t, 1, 1);
     t.d.groups = t.d.in_channels = t.d.out_channels = pick(4, chance(3) ? 70 : 20);
     t.d.input_type = t.d.output_type = t.d.compute, t.layout[0] = t.layout[2] = chance(2) ? 0 : 2, t.d.interleave = 1;
@@ -297,6 +307,6 @@ static test side_by_side(void)
         t.d.border = CCONV_CONSTANT, t.d.border_value = 0, t.layout[0] = t.layout[2] = 0;
     }
     if (chance(6)) window(&t, 0, 1, pick(1, 2), 1, 1), give(&t, 0, pick(1, 3));
-    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, chance(3) ? 75 : 30));
+    give(&t, 1, pick(1, 20)), give(&t, 2, pick(1, !chance(3) ? 30 : chance(4) ? 180 : 75));
     return t;
 }

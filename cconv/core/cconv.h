@@ -145,6 +145,8 @@ typedef struct cconv_plan {
     int prepacked;
     /* how a task is laid out: see layout.c */
     int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, turning, write_in_place, turn_in_place, stream, channels_last, skips, apart[3];
+    int clips;                  /* kernels clip what they write; */
+    union { float f32[2]; double f64[2]; } clip;        /* to this */
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int gradient;               /* 0, CCONV_WEIGHT_GRADIENT or CCONV_INPUT_GRADIENT; so many channel_blocks, samples together */
     int64_t channel_blocks, together;

@@ -280,7 +280,7 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at, *y;
     cconv_task task;
     cconv_deep_line lines[BLOCK_TAPS];
-    cconv_deep_sums sums = {lines, t->run, t->apart, d->stride[t->along], 0, 0, 0, plane, NULL, bias, 0, 0};
+    cconv_deep_sums sums = {lines, t->run, t->apart, d->stride[t->along], 0, 0, 0, plane, NULL, bias, cconv_clip(plan), 0, 0};
     sight at;
     int64_t r;
     int a;

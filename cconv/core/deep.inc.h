@@ -70,15 +70,26 @@ CCONV_INLINE void NAME(deep_block)(const int P, const int sliding, const int wit
 #undef SEE
 #undef SEEN
             }
+            const NAME(bounds) clip = NAME(bounds_of)(CLIP_AT_ONCE(run[1] > 0 ? NULL : sums->clip));
             top = !bias ? ZERO() : whole ? LOAD(bias + c) : LOAD_PART(bias + c, channels);
+#define COMPLETE(n) \
+            if (n < P && n < outputs) { \
+                if (run > sums->run) top = whole ? LOAD(y + n * y_step) : LOAD_PART(y + n * y_step, channels); \
+                a[n] = ADD(a[n], top); \
+            }
+#define RAISE_ONE(n) if (n < P) RAISE(a[n])
+#define LOWER_ONE(n) if (n < P) LOWER(a[n])
 #define PUT(n) \
             if (n < P && n < outputs) { \
-                T *q = y + n * y_step; \
-                if (run > sums->run) top = whole ? LOAD(q) : LOAD_PART(q, channels); \
-                if (whole) STORE(q, ADD(a[n], top)); \
-                else STORE_PART(q, channels, ADD(a[n], top)); \
+                if (whole) STORE(y + n * y_step, a[n]); \
+                else STORE_PART(y + n * y_step, channels, a[n]); \
             }
+            EACH_OUTPUT(COMPLETE)
+            CLIP(clip, EACH_OUTPUT(RAISE_ONE), EACH_OUTPUT(LOWER_ONE))
             EACH_OUTPUT(PUT)
+#undef COMPLETE
+#undef RAISE_ONE
+#undef LOWER_ONE
 #undef PUT
         }
     }
@@ -125,6 +136,7 @@ static void NAME(deep)(const cconv_deep_sums *sums, void *y_, int64_t outputs, i
         count = few ? 4 : OUTPUTS;
         deeps[which](sums, p, (T *)y_ + p * sums->y_step, outputs - p, channels);
     }
+    CLIP_AFTER(y_, sums->y_step, outputs, channels, sums->clip)
 }
 #undef DEFINE_DEEP
 #undef DEEPS
@@ -141,6 +153,7 @@ CCONV_INLINE void NAME(pair_block)(const int S, const int P, const cconv_deep_su
     int64_t c;
     for (c = 0; c < channels; c += LANES) {
         const T *w, *bias = (const T *)sums->bias, *zeros = (const T *)sums->zeros;
+        const NAME(bounds) clip = NAME(bounds_of)(sums->clip);
         V u[3][3], a[2][8], m[2][8], v, top;
         T *y;
         if (c > channels - LANES) c = channels - LANES;
@@ -178,13 +191,25 @@ CCONV_INLINE void NAME(pair_block)(const int S, const int P, const cconv_deep_su
 #undef EACH_TAP
         top = bias ? LOAD(bias + c) : ZERO();
         y = to + c;
+#define COMPLETE(n) \
+        if (n < P) { \
+            a[0][n] = ADD(a[0][n], S == 2 ? ADD(m[0][n], top) : top); \
+            a[1][n] = ADD(a[1][n], S == 2 ? ADD(m[1][n], top) : top); \
+        }
+#define RAISE_ONE(n) if (n < P) { RAISE(a[0][n]) RAISE(a[1][n]) }
+#define LOWER_ONE(n) if (n < P) { LOWER(a[0][n]) LOWER(a[1][n]) }
 #define PUT(n) \
         if (n < P && n < outputs) { \
-            STORE(y, ADD(a[0][n], S == 2 ? ADD(m[0][n], top) : top)); \
-            STORE(y + y_row, ADD(a[1][n], S == 2 ? ADD(m[1][n], top) : top)); \
+            STORE(y, a[0][n]); \
+            STORE(y + y_row, a[1][n]); \
             y += sums->y_step; \
         }
+        EACH_OUTPUT(COMPLETE)
+        CLIP(clip, EACH_OUTPUT(RAISE_ONE), EACH_OUTPUT(LOWER_ONE))
         EACH_OUTPUT(PUT)
+#undef COMPLETE
+#undef RAISE_ONE
+#undef LOWER_ONE
 #undef PUT
     }
 }

@@ -18,10 +18,14 @@
 #if defined(__GNUC__) || defined(__clang__)
 typedef float float_vector __attribute__((vector_size(16)));
 typedef double double_vector __attribute__((vector_size(16)));
+typedef int32_t float_choice __attribute__((vector_size(16)));
+typedef int64_t double_choice __attribute__((vector_size(16)));
 #define FLOATS 4
 #define DOUBLES 2
 CCONV_INLINE float_vector spread_float(float x) { float_vector v = {x, x, x, x}; return v; }
 CCONV_INLINE double_vector spread_double(double x) { double_vector v = {x, x}; return v; }
+#define choose_float(which, u, v) (float_vector)(((which) & (float_choice)(u)) | (~(which) & (float_choice)(v)))
+#define choose_double(which, u, v) (double_vector)(((which) & (double_choice)(u)) | (~(which) & (double_choice)(v)))
 #else
 typedef float float_vector;
 typedef double double_vector;
@@ -29,6 +33,8 @@ typedef double double_vector;
 #define DOUBLES 1
 #define spread_float(x) (x)
 #define spread_double(x) (x)
+#define choose_float(which, u, v) ((which) ? (u) : (v))
+#define choose_double choose_float
 #endif
 
 /* Vectors of `count` values of TYPE: at p; the first n at p, then zeros; every other one of two vectors. */
@@ -62,6 +68,8 @@ DEFINE_LOADS(double, DOUBLES)
 #define ZERO() spread_float(0)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
+#define RAISED(v, low) choose_float((v) < (low), low, v)
+#define LOWERED(v, high) choose_float((v) > (high), high, v)
 #define TILE 6
 #define EVENS(u, v) every_other_float(u, v, 0)
 #define ODDS(u, v) every_other_float(u, v, 1)
@@ -84,6 +92,8 @@ DEFINE_LOADS(double, DOUBLES)
 #define ZERO() spread_double(0)
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define ADD(a, b) ((a) + (b))
+#define RAISED(v, low) choose_double((v) < (low), low, v)
+#define LOWERED(v, high) choose_double((v) > (high), high, v)
 #define TILE 6
 #define EVENS(u, v) every_other_double(u, v, 0)
 #define ODDS(u, v) every_other_double(u, v, 1)

@@ -58,6 +58,8 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define ZERO() vdupq_n_f32(0)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define ADD(a, b) vaddq_f32(a, b)
+#define RAISED(v, low) vbslq_f32(vcltq_f32(v, low), low, v)
+#define LOWERED(v, high) vbslq_f32(vcgtq_f32(v, high), high, v)
 #define TILE 12
 #define EVENS(u, v) vuzp1q_f32(u, v)
 #define ODDS(u, v) vuzp2q_f32(u, v)
@@ -82,6 +84,8 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define ZERO() vdupq_n_f64(0)
 #define FMA(a, b, c) vfmaq_f64(c, a, b)
 #define ADD(a, b) vaddq_f64(a, b)
+#define RAISED(v, low) vbslq_f64(vcltq_f64(v, low), low, v)
+#define LOWERED(v, high) vbslq_f64(vcgtq_f64(v, high), high, v)
 #define TILE 12
 #define EVENS(u, v) vuzp1q_f64(u, v)
 #define ODDS(u, v) vuzp2q_f64(u, v)

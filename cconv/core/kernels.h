@@ -74,33 +74,34 @@ enum {
 
 /* y[m][j] = before[m][j] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
  * j < its width; from one vector of `before` to the next it is before_step values, none for a bias along positions.  Of the last vector `last` values are
- * written; `stream`: past the caches, where whole lines are.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
+ * written; `stream`: past the caches, where whole lines are; `clip`: what results are clipped to, two values, or NULL.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
-                               ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, const void *next,
-                               ptrdiff_t next_step);
+                               ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, const void *clip,
+                               const void *next, ptrdiff_t next_step);
 
 /* The same with two vectors, those of `before` side by side, not past the caches, where the first scalar is not multiplied before tap ends[0], and the
  * last one not from ends[1] on. */
 typedef void cconv_edge_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
-                               void *y, ptrdiff_t y_pitch, int64_t last, const void *next, ptrdiff_t next_step, const int64_t ends[2]);
+                               void *y, ptrdiff_t y_pitch, int64_t last, const void *clip, const void *next, ptrdiff_t next_step,
+                               const int64_t ends[2]);
 
 /* Up to TURNING_OUTPUTS outputs of n positions, which see `taps` channels side by side, `pixel` values from one to the next: the same, w_step values
  * from the weights of a channel to those of the next.  before_step: 0 for a bias.  Behind a channel of a position but the last some are read that do not count. */
 typedef void cconv_turning_kernel(const void *x, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs,
-                                  const void *before, ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch);
+                                  const void *before, ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, const void *clip);
 
 /* Columns of 1 to MAX_CLASS kernel rows: y[r][j] (+)= sum over columns c, rows k of
  * w[c][k] * x[offset[c] + (r + k) * x_step + j].  count[k]: how many columns of k rows.  Of the last
  * vector `last` values are written. */
 typedef void cconv_rows_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count,
-                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last);
+                               const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, const void *clip);
 
 /* Up to MAX_SHORT columns of up to MAX_SHORT kernel rows, any number of output rows of n values: else the same.  The weights lie w_at bytes from w
  * on.  `ends`: how rows do.  `stream`: past the caches, where whole lines are. */
 typedef void cconv_down_kernel(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w,
-                               const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream);
+                               const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream, const void *clip);
 
 /* How the last vector of a row of results ends, which begins where the one before it ends: whole, beyond the row; or written in part; or
  * it begins further left, so that no value beyond the row is read or written, of at least a vector's, which begin with `bias`. */
@@ -109,12 +110,12 @@ enum { BEYOND, PARTLY, WITHIN };
 /* One row of taps side by side: y[r][j] (+)= sum over taps t of w[t] * x[r * x_step + t + j], j < n; `whole`: beyond them up
  * to a vector's end may be written. */
 typedef void cconv_line_kernel(const void *x, ptrdiff_t x_step, int64_t taps, const void *w, const void *bias, void *y, ptrdiff_t y_step,
-                               int64_t rows, int64_t n, int whole);
+                               int64_t rows, int64_t n, int whole, const void *clip);
 
 /* A kernel of kernel[0] x kernel[1] taps over a channel of height x width values at x, whose first tap sees `row` and `column` for the first
  * output; beyond are zeros, of which there are SLACK at `zeros`.  With a stride of 2, or 3x3, what lies from `next` on is fetched for the next call. */
 typedef struct cconv_near {
-    const void *x, *zeros, *w, *bias, *next;
+    const void *x, *zeros, *w, *bias, *clip, *next;
     const ptrdiff_t *order;     /* 3x3, not of gradients: where the taps' weights lie, in bytes from w on */
     ptrdiff_t x_row;
     int64_t height, width, row, column, kernel[2];
@@ -148,7 +149,7 @@ typedef struct cconv_deep_sums {
     const int64_t *run;
     int64_t apart, stride, limit;
     int64_t lowest, highest;            /* the first output's first and last coordinate, of all its lines */
-    const void *zeros, *w, *bias;
+    const void *zeros, *w, *bias, *clip;
     ptrdiff_t w_pitch, y_step;
 } cconv_deep_sums;
 
@@ -176,7 +177,7 @@ typedef int cconv_within_kernel(const void *x, int64_t n, double limit);
 /* winograd.inc.h says what these do. */
 typedef void cconv_deal_kernel(const void *x, void *y, ptrdiff_t y_step, int64_t n, double scale, void *spoilt);
 typedef void cconv_forward_kernel(const void *x, ptrdiff_t x_step, ptrdiff_t below, void *work, void *y, ptrdiff_t y_step, int64_t n);
-typedef void cconv_inverse_kernel(const void *x, ptrdiff_t x_step, const void *bias, void *work, void *y, ptrdiff_t y_row,
+typedef void cconv_inverse_kernel(const void *x, ptrdiff_t x_step, const void *bias, const void *clip, void *work, void *y, ptrdiff_t y_row,
                                   ptrdiff_t y_step, int64_t n);
 typedef void cconv_filter_kernel(const void *w, int64_t channels, int64_t n, void *u, ptrdiff_t u_step);
 
@@ -200,8 +201,8 @@ typedef struct cconv_winograd_kernels {
 /* upright.inc.h says what these do. */
 typedef struct cconv_upright_kernels {
     void (*lift)(const void *const *rows, void *y, ptrdiff_t y_step, int64_t n, int64_t seen, double scale, void *spoilt);
-    void (*settle[4])(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, void *y, ptrdiff_t y_row,
-                      ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream);        /* to 2, 3, 4, 5 rows */
+    void (*settle[4])(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, const void *clip, void *y,
+                      ptrdiff_t y_row, ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream);        /* to 2, 3, 4, 5 rows */
     void (*raise)(const void *w, int64_t rows, int64_t stride, int64_t taps, int64_t blocks, int64_t n, void *u, ptrdiff_t u_step);
 } cconv_upright_kernels;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
- * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b),
+ * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b), RAISED(v, low) and
+ * LOWERED(v, high), which are v where it is neither below `low` nor above `high`, a NaN for one,
  * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_UNDER(p, mask), which loads values from <= i < to
  * under a MASK that is MASK_OF(from, to) and makes the others 0, NEXT(u, v), values 1 to LANES of both, HALF, the kernels of vectors half as
  * long (these or not), SHIFTED(p, u, v, n), which is LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and
@@ -35,6 +36,67 @@
 #define WHOLE_LINES(NV, y, y_step) 0
 #define STREAM(p, v) STORE(p, v)
 #endif
+
+/* What results are clipped to, from below and from above, where these are not NULL; of two values, or none. */
+typedef struct NAME(bounds) {
+    const T *low, *high;
+} NAME(bounds);
+
+CCONV_INLINE NAME(bounds) NAME(bounds_of)(const void *clip)
+{
+    NAME(bounds) bounds;
+    bounds.low = (const T *)clip;
+    bounds.high = clip && bounds.low[1] < INFINITY ? bounds.low + 1 : NULL;
+    return bounds;
+}
+
+/* A NaN passes. */
+CCONV_INLINE V NAME(clipped)(V v, NAME(bounds) clip)
+{
+    if (!clip.low) return v;
+    v = RAISED(v, SET1(*clip.low));
+    return clip.high ? LOWERED(v, SET1(*clip.high)) : v;
+}
+
+/* Many sums at once, by one test for all. */
+#define CLIP(clip, raise, lower) \
+    if (clip.low) { \
+        V bound = SET1(*clip.low); \
+        raise \
+        if (clip.high) { bound = SET1(*clip.high); lower } \
+    }
+#define RAISE(sum) sum = RAISED(sum, bound);
+#define LOWER(sum) sum = LOWERED(sum, bound);
+
+/* Where many kernels would clip their results, SMALL does so after they were written. */
+#ifdef SMALL
+#define CLIP_AT_ONCE(clip) ((const void *)NULL)
+#define CLIP_AFTER(y, y_row, rows, n, clip) if (clip) NAME(clip_rows)(y, y_row, rows, n, clip);
+static void NAME(clip_rows)(void *y_, ptrdiff_t y_row, int64_t rows, int64_t n, const void *clip_)
+{
+    const NAME(bounds) clip = NAME(bounds_of)(clip_);
+    T *y = (T *)y_;
+    int64_t i;
+    for (; rows > 0; rows--, y += y_row) {
+        for (i = n < LANES ? n : 0; i < n; i += LANES) {      /* the last vector ends with the last value */
+            T *at = y + (i < n - LANES ? i : n - LANES);
+            STORE(at, NAME(clipped)(LOAD(at), clip));
+        }
+        if (n < LANES) STORE_PART(y, n, NAME(clipped)(LOAD_PART(y, n), clip));
+    }
+}
+#else
+#define CLIP_AT_ONCE(clip) (clip)
+#define CLIP_AFTER(y, y_row, rows, n, clip)
+#endif
+
+/* A whole vector, or a part of one: stores under a mask take longer. */
+#define LOAD_UP_TO(p, n) ((n) == LANES ? LOAD(p) : LOAD_PART(p, n))
+#define STORE_UP_TO(p, n, v) \
+    do { \
+        if ((n) == LANES) STORE(p, v); \
+        else STORE_PART(p, n, v); \
+    } while (0)
 
 #include "taps.inc.h"
 #include "turning.inc.h"
@@ -158,8 +220,12 @@ static const cconv_type_kernels NAME(kernels) = {
 
 #undef EACH_M
 #undef EACH_STEP
-#undef WRITE
 #undef MOVE
+#undef CLIP
+#undef CLIP_AT_ONCE
+#undef CLIP_AFTER
+#undef RAISE
+#undef LOWER
 #undef TURNINGS
 #undef TWO_ROWS
 #undef COLUMNS
@@ -167,6 +233,8 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef LINE_VALUES
 #undef SCALARS_JOIN
 #undef LATE_TAP
+#undef LOAD_UP_TO
+#undef STORE_UP_TO
 #undef NOTHING_NEXT
 #undef EACH_T
 #undef DEFINE_OVER
@@ -188,6 +256,7 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef SPREAD_COLUMN
 #undef USE_TAP
 #undef USE_ROW
+#undef CUTS
 #undef STRIP
 #undef DEFINE_DOWN
 #undef DEFINE_DOWNS
@@ -200,12 +269,12 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef STORE
 #undef STREAM
 #undef WHOLE_LINES
-#undef WRITE_ROW
-#undef WRITE_PAST
 #undef SET1
 #undef ZERO
 #undef FMA
 #undef ADD
+#undef RAISED
+#undef LOWERED
 #undef TILE
 #undef SHIFTED
 #undef EVENS

@@ -45,6 +45,7 @@ CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv
                                        ptrdiff_t y_row, int64_t rows, int64_t last)
 {
     const T *const x = (const T *)at->x, *const zeros = (const T *)at->zeros;
+    const NAME(bounds) clip = NAME(bounds_of)(at->clip);
     const V start = SET1(*(const T *)at->bias);
     const int64_t c = at->column + column, width = at->width, height = at->height;
     const ptrdiff_t x_row = at->x_row;
@@ -80,10 +81,9 @@ CCONV_INLINE const T *NAME(near_strip)(const int NV, const int edge, const cconv
         EACH_TAP(USE)
 #undef USE
         if (i >= 0) {
-            V b = ADD(start, a[0][0]);
-            if (NV > 1) { STORE(y, b); b = ADD(start, a[0][1]); }
-            if (last == LANES) STORE(y + (NV - 1) * LANES, b);
-            else STORE_PART(y + (NV - 1) * LANES, last, b);
+            V b = NAME(clipped)(ADD(start, a[0][0]), clip);
+            if (NV > 1) { STORE(y, b); b = NAME(clipped)(ADD(start, a[0][1]), clip); }
+            STORE_UP_TO(y + (NV - 1) * LANES, last, b);
             y += y_row;
         }
         a[0][0] = a[1][0];
@@ -99,6 +99,7 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
                                          ptrdiff_t y_row, int64_t rows, int64_t last)
 {
     const T *zeros = (const T *)at->zeros;
+    const NAME(bounds) clip = NAME(bounds_of)(at->clip);
     const V start = SET1(*(const T *)at->bias);
     const int64_t c = at->column + 2 * column, width = at->width;
     V u[3][3], a[2], m[2], above[2];
@@ -158,10 +159,9 @@ CCONV_INLINE const T *NAME(near_strip_2)(const int NV, const int edge, const cco
         SEE_ROW(NV, edge, at->row + 2 * i + 2)
         ADD_ROW(a, 2)
         ADD_ROW(above, 0)
-        b = ADD(a[0], ADD(m[0], start));
-        if (NV > 1) { STORE(y, b); b = ADD(a[1], ADD(m[1], start)); }
-        if (last == LANES) STORE(y + (NV - 1) * LANES, b);
-        else STORE_PART(y + (NV - 1) * LANES, last, b);
+        b = NAME(clipped)(ADD(a[0], ADD(m[0], start)), clip);
+        if (NV > 1) { STORE(y, b); b = NAME(clipped)(ADD(a[1], ADD(m[1], start)), clip); }
+        STORE_UP_TO(y + (NV - 1) * LANES, last, b);
     }
 #undef ADD_ROW
     return next;

@@ -5,6 +5,7 @@
  */
 #include "sizes.h"
 
+#include <math.h>
 
 /* rows: each loaded vector serves several rows of one output channel; taps: several output channels. */
 static cconv_algorithm choose(const cconv_plan *plan)
@@ -43,6 +44,20 @@ static const way *way_of(const cconv_plan *plan)
     return plan->deep ? &deep : plan->upright ? &upright : ways[plan->algorithm];
 }
 
+/* What kernels clip to: in the type of the sums. */
+static void note_clip(cconv_plan *plan)
+{
+    const cconv_desc *d = &plan->desc;
+    plan->clips = cconv_output_holds_sums(plan) && (d->low > -INFINITY || d->high < INFINITY);
+    if (d->compute == CCONV_F32) {
+        plan->clip.f32[0] = (float)d->low;
+        plan->clip.f32[1] = (float)d->high;
+    } else {
+        plan->clip.f64[0] = d->low;
+        plan->clip.f64[1] = d->high;
+    }
+}
+
 /* A plan but for its layout. */
 static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
 {
@@ -65,6 +80,7 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
     status = cconv_measure_arrays(plan);
     if (status != CCONV_OK) return status;
     plan->plane_type = desc->compute;
+    note_clip(plan);
     return CCONV_OK;
 }
 

@@ -142,7 +142,7 @@ static void run_blocks(const cconv_plan *plan, const columns *c, const lines *at
             if (left < most && at->ends == PARTLY) last = left - (most - lanes);
             if (at->fetch)
                 fetch_below(x + (from + plan->reach[1] * at->pitch + high * x_step) * size, at->pitch * size, plan->rows_apart * high);
-            kernel[most > lanes](x + from * size, x_step, offsets, c->count, c->w, c->start, y + from * size, y_step, last);
+            kernel[most > lanes](x + from * size, x_step, offsets, c->count, c->w, c->start, y + from * size, y_step, last, c->clip);
         }
         x += high * x_step * size;
         y += high * y_step * size;
@@ -166,20 +166,20 @@ static void run_region(const cconv_plan *plan, const band *at, const region *par
     of.x = (part->inside ? at->input : at->planes) + (part->row * of.pitch + part->column) * size;
     of.y = at->out + (part->row * plan->output_row + part->column) * size;
     if (!c->short_rows && in_line(c, of.offsets)) {
-        kernels->line(of.x + of.offsets[0] * size, of.pitch, c->count[1], c->w, c->start, of.y, (ptrdiff_t)plan->output_row, rows, of.n, !at->in_place);
+        kernels->line(of.x + of.offsets[0] * size, of.pitch, c->count[1], c->w, c->start, of.y, (ptrdiff_t)plan->output_row, rows, of.n, !at->in_place, c->clip);
         return;
     }
     for (phase = 0; phase < step && phase < rows; phase++, of.x += of.pitch * size, of.y += plan->output_row * size) {
         const int64_t left = step == 1 ? rows : (rows - phase + step - 1) / step;       /* division is slow */
         if (c->short_rows)
             kernels->down[c->short_rows - 1][c->count[c->short_rows] - 1](of.x, of.x_step, of.offsets, left, of.n, c->w, in_order[size == 8], c->start, of.y,
-                                                                         of.y_step, of.ends, c->stream);
+                                                                         of.y_step, of.ends, c->stream, c->clip);
         else run_blocks(plan, c, &of, left);
     }
 }
 
-/* All columns of a block of channels for one output channel. */
-static void run_columns(const cconv_plan *plan, const band *at, const table *t, int64_t taps, const char *w, const char *start)
+/* All columns of a block of channels, of the `last` one or another, for one output channel. */
+static void run_columns(const cconv_plan *plan, const band *at, const table *t, int64_t taps, const char *w, const char *start, int last)
 {
     rest of;
     columns c;
@@ -201,8 +201,9 @@ static void run_columns(const cconv_plan *plan, const band *at, const table *t, 
             }
             block = cconv_rows_block(plan, &of, &c);
         }
-        for (i = 0; i < at->count; i++) run_region(plan, at, &at->regions[i], &c);
         taps -= block;
+        c.clip = last && taps == 0 ? cconv_clip(plan) : NULL;
+        for (i = 0; i < at->count; i++) run_region(plan, at, &at->regions[i], &c);
         if (taps == 0) return;
         for (i = 1; i <= MAX_CLASS; i++) {
             c.offsets += c.count[i];
@@ -283,7 +284,7 @@ static int run_straight(const cconv_plan *plan, const cconv_task *task, const ch
         }
         down(x + group * plan->channels * stride[1], (ptrdiff_t)plan->input_row, t.place, task->size[1], task->size[2], w, lie ? t.weight : in_order[size == 8],
              bias && d->divisor == 1 ? bias + out * size : (const char *)nothing, y, (ptrdiff_t)plan->output_row, WITHIN,
-             plan->stream);
+             plan->stream, cconv_clip(plan));
     }
     if (plan->stream) plan->kernels->drain();
     return 1;
@@ -318,6 +319,7 @@ static int run_near(const cconv_plan *plan, cconv_task *task, const char *input,
     cconv_near at;
     int64_t o;
     at.zeros = cconv_aligned(nothing);
+    at.clip = cconv_clip(plan);
     at.order = lie ? t.weight : in_order[size == 8];
     at.x_row = d->input[1] > 1 ? (ptrdiff_t)plan->input_row : 0;
     at.height = outside ? 0 : d->input[1];
@@ -386,7 +388,8 @@ int cconv_rows_run(const cconv_plan *plan, int64_t index, const char *input, con
                 }
                 at.out = plan->write_in_place ? output + cconv_output_at(plan, &task) + o * d->output_stride[1]
                                               : work + plan->sums_at + o * plan->sums_plane * size;
-                run_columns(plan, &at, &t, held * plan->kernel, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)nothing);
+                run_columns(plan, &at, &t, held * plan->kernel, w, c ? NULL : bias && d->divisor == 1 ? bias + out * size : (const char *)nothing,
+                            c + held == plan->channels);
             }
         }
         if (!plan->write_in_place)

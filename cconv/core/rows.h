@@ -35,6 +35,7 @@ typedef struct columns {
     int64_t short_rows;         /* 0, or at most MAX_SHORT columns all of this length */
     const char *w, *start;
     int stream;                 /* the results are not read again soon */
+    const void *clip;           /* what they are clipped to, if these complete them */
 } columns;
 
 /* The columns that are left of each length, the length that is next, and how many of each go together. */

@@ -3,29 +3,6 @@
  * The kernels of rows.c.  Part of kernels.inc.h.
  */
 
-/* The sums a[m] of NV vectors on top of b0 to b3, written to q; of the last vector only `last` values. */
-#define WRITE(m, to) \
-        { \
-            T *q = (to); \
-            b0 = ADD(b0, a[m][0]); \
-            if (NV > 1) { STORE(q, b0); q += LANES; b0 = ADD(b1, a[m][1]); } \
-            if (NV > 2) { \
-                STORE(q, b0); \
-                STORE(q + LANES, ADD(b2, a[m][2])); \
-                q += 2 * LANES; \
-                b0 = ADD(b3, a[m][3]); \
-            } \
-            if (last == LANES) STORE(q, b0); \
-            else STORE_PART(q, last, b0); \
-        }
-
-#define WRITE_PAST(m, to) \
-        { \
-            STREAM(to, ADD(b0, a[m][0])); \
-            if (NV > 1) STREAM((to) + LANES, ADD(b1, a[m][1])); \
-        }
-#define WRITE_ROW(m, to, past) if (past) WRITE_PAST(m, to) else WRITE(m, to)
-
 /* rows: R output rows x NV vectors.  A vector loaded for one input row serves up to C outputs. */
 
 /* The taps of a column; what those that meet row i of the input, vectors v0 and v1, add to the sums. */
@@ -62,9 +39,10 @@ CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
                               const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
-                              int64_t last)
+                              int64_t last, const void *clip_)
 {
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
+    const NAME(bounds) clip = NAME(bounds_of)(clip_);
     T *y = (T *)y_;
     V a[8][4];
 #define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
@@ -78,28 +56,48 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
     }
     CLASS(1) CLASS(2) CLASS(3) CLASS(4) CLASS(5) CLASS(6) CLASS(7)
 #undef CLASS
-#define FINISH(r) \
+#define BOTH(DO, r) if (r < R) { DO(a[(r) & 7][0]) if (NV > 1) { DO(a[(r) & 7][1]) } }
+#define TO_BIAS(sum) sum = ADD(start, sum);
+#define FROM_BIAS(r) BOTH(TO_BIAS, r)
+#define FROM_BEFORE(r) \
     if (r < R) { \
-        const T *from = y + r * y_step; \
-        V b0, b1, b2, b3; \
-        if (bias) { \
-            b0 = b1 = b2 = b3 = SET1(bias[0]); \
-        } else { \
-            b0 = b2 = b3 = ZERO(); \
-            if (NV > 1) { b0 = LOAD(from); from += LANES; } \
-            b1 = last == LANES ? LOAD(from) : LOAD_PART(from, last); \
-            if (NV == 1) b0 = b1; \
-        } \
-        WRITE((r) & 7, y + r * y_step) \
+        if (NV > 1) a[(r) & 7][0] = ADD(LOAD(before), a[(r) & 7][0]); \
+        a[(r) & 7][NV - 1] = ADD(LOAD_UP_TO(before + (NV - 1) * LANES, last), a[(r) & 7][NV - 1]); \
+        MOVE(before, y_step) \
     }
-    EACH_M(FINISH)
-#undef FINISH
+#define RAISE_ONE(r) BOTH(RAISE, r)
+#define LOWER_ONE(r) BOTH(LOWER, r)
+#define PUT(r) \
+    if (r < R) { \
+        if (NV > 1) STORE(y, a[(r) & 7][0]); \
+        STORE_UP_TO(y + (NV - 1) * LANES, last, a[(r) & 7][NV - 1]); \
+        MOVE(y, y_step) \
+    }
+    if (bias) {
+        const V start = SET1(bias[0]);
+        EACH_M(FROM_BIAS)
+    } else {
+        const T *before = y;
+        EACH_M(FROM_BEFORE)
+    }
+    CLIP(clip, EACH_M(RAISE_ONE), EACH_M(LOWER_ONE))
+    EACH_M(PUT)
+#undef BOTH
+#undef TO_BIAS
+#undef FROM_BIAS
+#undef FROM_BEFORE
+#undef RAISE_ONE
+#undef LOWER_ONE
+#undef PUT
 }
 
 #define DEFINE_ROWS(R, NV) \
     static void NAME(rows_##R##_##NV)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, const int64_t *count, \
-                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last) \
-    { NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last); }
+                                      const void *w, const void *bias, void *y, ptrdiff_t y_step, int64_t last, const void *clip) \
+    { \
+        NAME(block)(R, NV, x, x_step, offset, count, w, bias, y, y_step, last, CLIP_AT_ONCE(clip)); \
+        CLIP_AFTER(y, y_step, R, (NV - 1) * LANES + last, clip) \
+    }
 
 DEFINE_ROWS(1, 1) DEFINE_ROWS(1, 2) DEFINE_ROWS(4, 1) DEFINE_ROWS(4, 2)
 #ifndef SMALL
@@ -118,11 +116,12 @@ DEFINE_ROWS(8, 1) DEFINE_ROWS(8, 2)
  * `usual` takes few branches: a strip is short enough that the CPU foresees its end. */
 CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int close, const T *x, ptrdiff_t x_step,
                               const ptrdiff_t *offset, int64_t rows, const char *w, const ptrdiff_t *w_at, const T *bias, T *y,
-                              ptrdiff_t y_step, int64_t last, int stream)
+                              ptrdiff_t y_step, int64_t last, int stream, const void *clip_)
 {
     const T *first = x + offset[0], *second = x + offset[N > 1 ? 1 : 0], *third = x + offset[N > 2 ? 2 : 0];
+    const NAME(bounds) clip = NAME(bounds_of)(clip_);
     V u[3][3], a[3][4], start = SET1(bias ? bias[0] : 0);
-    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step), usual = bias && last == LANES && !past;
+    const int past = stream && bias && last == LANES && WHOLE_LINES(NV, y, y_step), usual = bias && last == LANES && !past && !clip.low;
     int64_t i;
 #define EACH_TAP(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2) DO(2, 0) DO(2, 1) DO(2, 2)
 #define SPREAD(n, k) if (n < N && k < C) u[n][k] = SET1(*(const T *)(const void *)(w + w_at[n * C + k]));
@@ -130,7 +129,7 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 #undef SPREAD
     a[0][0] = a[0][1] = a[1][0] = a[1][1] = ZERO();
     for (i = 1 - C; i < rows; i++, first += x_step, second += x_step, third += x_step) {
-        V v[3][2], b0, b1, b2, b3;
+        V v[3][2];
         v[0][0] = LOAD(first);
         if (NV > 1) v[0][1] = LOAD(first + LANES);
 #define CUT(n, from) \
@@ -156,12 +155,22 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
                 STORE(y, ADD(start, a[0][0]));
                 if (NV > 1) STORE(y + LANES, ADD(start, a[0][1]));
             } else {
-                b0 = b1 = b2 = b3 = start;
+                V b[2];
+                b[0] = b[1] = start;
                 if (!bias) {
-                    b0 = NV > 1 ? LOAD(y) : last == LANES ? LOAD(y) : LOAD_PART(y, last);
-                    if (NV > 1) b1 = last == LANES ? LOAD(y + LANES) : LOAD_PART(y + LANES, last);
+                    b[0] = NV > 1 ? LOAD(y) : LOAD_UP_TO(y, last);
+                    if (NV > 1) b[1] = LOAD_UP_TO(y + LANES, last);
                 }
-                WRITE_ROW(0, y, past)
+                b[0] = ADD(b[0], a[0][0]);
+                if (NV > 1) b[1] = ADD(b[1], a[0][1]);
+                CLIP(clip, RAISE(b[0]) if (NV > 1) { RAISE(b[1]) }, LOWER(b[0]) if (NV > 1) { LOWER(b[1]) })
+                if (past) {
+                    STREAM(y, b[0]);
+                    if (NV > 1) STREAM(y + LANES, b[1]);
+                } else {
+                    if (NV > 1) STORE(y, b[0]);
+                    STORE_UP_TO(y + (NV - 1) * LANES, last, b[NV - 1]);
+                }
             }
             y += y_step;
         }
@@ -172,14 +181,16 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 #undef EACH_TAP
 }
 
+/* Whether SHIFTED cuts vectors out of registers.  Where it loads them, one strip does for columns that are close and for others. */
+#define CUTS (sizeof(V) == 64)
 #define STRIP(N, C, NV, close) \
     NAME(strip)(N, C, NV, close, (const T *)x + from, x_step, offset, rows, (const char *)w, w_at, (const T *)bias, (T *)y + from, y_step, last, \
-                stream)
+                stream, CLIP_AT_ONCE(clip))
 #define DEFINE_DOWN(N, C) \
     static void NAME(down_##N##_##C)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w, \
-                                     const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream) \
+                                     const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream, const void *clip) \
     { \
-        const int close = N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2); \
+        const int close = CUTS && N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2); \
         const int64_t two = ends == WITHIN && n < 2 * LANES ? n : LANES;      /* more positions than this take two vectors */ \
         int64_t left, from = 0, last = LANES, most; \
         for (left = n; left > 0; left -= most, from += most) { \
@@ -188,9 +199,9 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
             if (left < most && ends == PARTLY) last = left - (most - LANES); \
             if (most > LANES && close) STRIP(N, C, 2, 1); \
             else if (most > LANES) STRIP(N, C, 2, 0); \
-            else if (close) STRIP(N, C, 1, 1); \
             else STRIP(N, C, 1, 0); \
         } \
+        CLIP_AFTER(y, y_step, rows, n, clip) \
     }
 #define DEFINE_DOWNS(C) DEFINE_DOWN(1, C) DEFINE_DOWN(2, C) DEFINE_DOWN(3, C)
 #define DOWNS(C) {NAME(down_1_##C), NAME(down_2_##C), NAME(down_3_##C)}
@@ -198,11 +209,11 @@ DEFINE_DOWNS(1) DEFINE_DOWNS(2) DEFINE_DOWNS(3)
 
 /* line: taps side by side in one row, for n positions of any number of rows.  The vectors of all taps but every
  * LANES-th are cut out of those of the first, of which a block loads one more than it writes. */
-CCONV_INLINE void NAME(line_block)(const int NV, const T *x, int64_t taps, const T *w, const T *bias, T *y, int64_t last)
+CCONV_INLINE void NAME(line_block)(const int NV, const T *x, int64_t taps, const T *w, const T *bias, T *y, int64_t last, NAME(bounds) clip)
 {
-    V a[1][4], b0, b1, b2, b3;
+    V a[4];
     int64_t t;
-    a[0][0] = a[0][1] = a[0][2] = a[0][3] = ZERO();
+    a[0] = a[1] = a[2] = a[3] = ZERO();
     for (t = 0; t < taps; t += LANES, x += LANES) {
         const V v0 = LOAD(x), v1 = LOAD(x + LANES), v2 = NV > 1 ? LOAD(x + 2 * LANES) : v1;
         const V v3 = NV > 2 ? LOAD(x + 3 * LANES) : v2, v4 = NV > 2 ? LOAD(x + 4 * LANES) : v2;
@@ -213,41 +224,49 @@ CCONV_INLINE void NAME(line_block)(const int NV, const T *x, int64_t taps, const
             V b; \
             if (t + n >= taps) break; \
             b = SET1(w[t + n]); \
-            a[0][0] = FMA(b, CUT(n, x, v0, v1), a[0][0]); \
-            if (NV > 1) a[0][1] = FMA(b, CUT(n, x + LANES, v1, v2), a[0][1]); \
+            a[0] = FMA(b, CUT(n, x, v0, v1), a[0]); \
+            if (NV > 1) a[1] = FMA(b, CUT(n, x + LANES, v1, v2), a[1]); \
             if (NV > 2) { \
-                a[0][2] = FMA(b, CUT(n, x + 2 * LANES, v2, v3), a[0][2]); \
-                a[0][3] = FMA(b, CUT(n, x + 3 * LANES, v3, v4), a[0][3]); \
+                a[2] = FMA(b, CUT(n, x + 2 * LANES, v2, v3), a[2]); \
+                a[3] = FMA(b, CUT(n, x + 3 * LANES, v3, v4), a[3]); \
             } \
         }
         TAP(0) TAP(1) TAP(2) TAP(3) TAP(4) TAP(5) TAP(6) TAP(7) TAP(8) TAP(9) TAP(10) TAP(11) TAP(12) TAP(13) TAP(14) TAP(15)
 #undef TAP
 #undef CUT
     }
-    b0 = b1 = b2 = b3 = SET1(bias ? bias[0] : 0);
-    if (!bias) {
-        const T *from = y + (NV - 1) * LANES;
-        const V end = last == LANES ? LOAD(from) : LOAD_PART(from, last);
-        b0 = NV > 1 ? LOAD(y) : end;
-        if (NV > 1) b1 = NV > 2 ? LOAD(y + LANES) : end;
-        if (NV > 2) { b2 = LOAD(y + 2 * LANES); b3 = end; }
-    }
-    WRITE(0, y)
+#define EACH_SUM(DO) DO(0) if (NV > 1) { DO(1) } if (NV > 2) { DO(2) DO(3) }
+#define COMPLETE(i) a[i] = ADD(bias ? SET1(bias[0]) : LOAD_UP_TO(y + i * LANES, i < NV - 1 ? LANES : last), a[i]);
+#define RAISE_ONE(i) RAISE(a[i])
+#define LOWER_ONE(i) LOWER(a[i])
+#define PUT(i) \
+    STORE_UP_TO(y + i * LANES, i < NV - 1 ? LANES : last, a[i]);
+    EACH_SUM(COMPLETE)
+    CLIP(clip, EACH_SUM(RAISE_ONE), EACH_SUM(LOWER_ONE))
+    EACH_SUM(PUT)
+#undef EACH_SUM
+#undef COMPLETE
+#undef RAISE_ONE
+#undef LOWER_ONE
+#undef PUT
 }
 
 static void NAME(line)(const void *x_, ptrdiff_t x_step, int64_t taps, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
-                       int64_t rows, int64_t n, int whole)
+                       int64_t rows, int64_t n, int whole, const void *clip_)
 {
+    const NAME(bounds) clip = NAME(bounds_of)(CLIP_AT_ONCE(clip_));
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
     T *y = (T *)y_;
     int64_t j;
-    for (; rows > 0; rows--, x += x_step, y += y_step)
+    for (; rows > 0; rows--, x += x_step, y += y_step) {
         for (j = 0; j < n;) {
             const int64_t left = n - j, vectors = left > 3 * LANES ? 4 : left > LANES ? 2 : 1;
             const int64_t valid = left < vectors * LANES ? left : vectors * LANES, last = whole ? LANES : valid - (vectors - 1) * LANES;
-            if (vectors == 4) NAME(line_block)(4, x + j, taps, w, bias, y + j, last);
-            else if (vectors == 2) NAME(line_block)(2, x + j, taps, w, bias, y + j, last);
-            else NAME(line_block)(1, x + j, taps, w, bias, y + j, last);
+            if (vectors == 4) NAME(line_block)(4, x + j, taps, w, bias, y + j, last, clip);
+            else if (vectors == 2) NAME(line_block)(2, x + j, taps, w, bias, y + j, last, clip);
+            else NAME(line_block)(1, x + j, taps, w, bias, y + j, last, clip);
             j += valid;
         }
+        CLIP_AFTER(y, y_step, 1, n, clip_)
+    }
 }

@@ -29,6 +29,7 @@ CCONV_INLINE void NAME(tall_block)(const int R, const int NV, const cconv_near *
                                    int64_t last)
 {
     const int64_t taps = at->kernel[0], columns = at->kernel[1], count = R + taps - 1;
+    const NAME(bounds) clip = NAME(bounds_of)(at->clip);
     const T *zeros = (const T *)at->zeros, *w = (const T *)at->w, *line = (const T *)at->x + row * at->x_row + c;
     const T *volatile seen[8 + MAX_CLASS];      /* to be loaded: there are not registers enough, and gcc would use those of vectors */
     const MASK *masks = (const MASK *)at->kept;
@@ -44,15 +45,25 @@ CCONV_INLINE void NAME(tall_block)(const int R, const int NV, const cconv_near *
 #define CLASS(C) if (taps == C) for (i = 0; i < columns; i++, w += C) NAME(tall_column)(R, NV, C, a, seen, i, masks + 2 * i, w);
     CLASS(5) CLASS(7)
 #undef CLASS
+#define BOTH(DO, r) if (r < R) { DO(a[(r) & 7][0]) if (NV > 1) { DO(a[(r) & 7][1]) } }
+#define COMPLETE(sum) sum = ADD(start, sum);
+#define COMPLETE_ONE(r) BOTH(COMPLETE, r)
+#define RAISE_ONE(r) BOTH(RAISE, r)
+#define LOWER_ONE(r) BOTH(LOWER, r)
 #define FINISH(r) \
     if (r < R && r < rows) { \
         T *q = y + (r) * y_row; \
-        V b = ADD(start, a[(r) & 7][0]); \
-        if (NV > 1) { STORE(q, b); q += LANES; b = ADD(start, a[(r) & 7][1]); } \
-        if (last == LANES) STORE(q, b); \
-        else STORE_PART(q, last, b); \
+        if (NV > 1) { STORE(q, a[(r) & 7][0]); q += LANES; } \
+        STORE_UP_TO(q, last, a[(r) & 7][NV - 1]); \
     }
+    EACH_M(COMPLETE_ONE)
+    CLIP(clip, EACH_M(RAISE_ONE), EACH_M(LOWER_ONE))
     EACH_M(FINISH)
+#undef BOTH
+#undef COMPLETE
+#undef COMPLETE_ONE
+#undef RAISE_ONE
+#undef LOWER_ONE
 #undef FINISH
 }
 
@@ -83,6 +94,7 @@ CCONV_INLINE const T *NAME(near_strip_5)(const int NV, const int edge, const cco
                                          ptrdiff_t y_row, int64_t rows, int64_t last)
 {
     const T *zeros = (const T *)at->zeros, *w = (const T *)at->w;
+    const NAME(bounds) clip = NAME(bounds_of)(at->clip);
     const V start = SET1(*(const T *)at->bias);
     const int64_t c = at->column + 2 * column, width = at->width;
     V odd[2][2][2], even[3][2][2];      /* of the outputs under way: three columns, two columns */
@@ -138,10 +150,9 @@ CCONV_INLINE const T *NAME(near_strip_5)(const int NV, const int edge, const cco
             if (NV > 1) { ROW_OF(even[0], 1, 12, 3) ROW_OF(even[1], 1, 11, 3) ROW_OF(even[2], 1, 10, 3) }
         }
         if (i >= 0) {
-            V b = SUM_OF(0);
-            if (NV > 1) { STORE(y, b); b = SUM_OF(1); }
-            if (last == LANES) STORE(y + (NV - 1) * LANES, b);
-            else STORE_PART(y + (NV - 1) * LANES, last, b);
+            V b = NAME(clipped)(SUM_OF(0), clip);
+            if (NV > 1) { STORE(y, b); b = NAME(clipped)(SUM_OF(1), clip); }
+            STORE_UP_TO(y + (NV - 1) * LANES, last, b);
             y += y_row;
         }
         PASS_ON(odd[0], odd[1])

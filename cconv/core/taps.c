@@ -20,6 +20,7 @@ typedef struct block {
     const char *weights;                /* of the task's first tile, each with weights_taps taps */
     int64_t weights_taps, weights_first, taps;
     int first;                          /* block of these outputs: they begin with the bias */
+    const void *clip;                   /* of the last block */
     const char *bias;                   /* of the task's channels, then zeros; along: a vector of each */
     char *sums, *output;                /* output: NULL if sums are kept for store */
     int64_t output_plane, output_row, output_step;
@@ -98,7 +99,7 @@ static void run_along(block *b)
                              : see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
                 kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start ? t.start : sums, t.before_pitch, t.before_step,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
-                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream,
+                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, b->clip,
                               fetches ? x + CALLS_AHEAD * full * size : x, fetches ? b->here_at[1] : 0);
             }
     }
@@ -123,7 +124,7 @@ static void run_turning(block *b)
         char *sums = t.sums + r * plan->sums_pitch * size, *y = t.output ? t.output + r * b->output_row * size : sums;
         cconv_of_type(plan)->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, joined ? positions[1] * positions[2] : positions[2],
                                                   t.weights, (ptrdiff_t)t.pitch, b->taps, t.count, t.start ? t.start : sums, t.before_pitch, t.before_step,
-                                                  y, (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane));
+                                                  y, (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), b->clip);
     }
 }
 
@@ -175,10 +176,10 @@ static void run_across(block *b)
                 fetch(&b->input);
                 fetch(&b->ordered);
                 if (edge)
-                    edge(t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, t.before_pitch, output, pitch, last, next, step, s->ends);
+                    edge(t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, t.before_pitch, output, pitch, last, b->clip, next, step, s->ends);
                 else
                     kernels->taps[positions][wide](t.weights, s->w_at, x, s->x_at, (ptrdiff_t)b->x_step, s->taps, before, t.before_pitch, t.before_step, output, pitch,
-                                                   last, stream, next, step);
+                                                   last, stream, b->clip, next, step);
                 fetch_rest(next, step * size, s->taps, b->taps, t.pitch * size > LINE ? 2 : 1);
             }
         }
@@ -287,6 +288,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     b.weights_taps = plan->prepacked ? plan->taps : (int64_t)BLOCK_TAPS;
     b.sums = work + plan->sums_at;
     b.output = NULL;
+    b.clip = NULL;
     b.output_plane = d->output_stride[1] / size;
     b.output_row = d->output_stride[3] / size;
     b.output_step = d->output_stride[4] / size;
@@ -327,7 +329,10 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
             b.taps = least(held * plan->kernel - at, BLOCK_TAPS);
             b.first = first == 0;
             turn_eyes(&b.seeing, at, b.taps, plan->form == ALONG_PANEL ? t.spaced : t.offset + at, (const ptrdiff_t *const *)t.weight);
-            if (first + b.taps == plan->taps && plan->write_in_place) b.output = output + cconv_output_at(plan, task);
+            if (first + b.taps == plan->taps) {
+                b.clip = cconv_clip(plan);
+                if (plan->write_in_place) b.output = output + cconv_output_at(plan, task);
+            }
             for (tile = task->tile_first; tile < task->tile_last && !plan->prepacked; tile++)
                 if (!cconv_order_tile(plan, task->group, tile, first, b.taps, weights,
                                    ordered + (cconv_tile_first(plan, tile) - task->out_first) * BLOCK_TAPS * size))

@@ -9,7 +9,8 @@
 #define NOTHING_NEXT (ACCUMULATORS < 24)
 
 /* Where the last tap is multiplied row by row as rows are written: vectors of 64 bytes take two cycles to be stored, and what waits for that
- * keeps the multiplications that follow out of the queue.  Those of the tap stay in registers, as they may lie across lines. */
+ * keeps the multiplications that follow out of the queue.  Those of the tap stay in registers, as they may lie across lines.  The few whole rows that
+ * are not written so, are as parts, under a mask. */
 #define LATE_TAP(NV) (NV == 2 && sizeof(V) == 64)
 
 /* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and
@@ -56,12 +57,12 @@ CCONV_INLINE void NAME(add_taps)(const int M, const int NV, V a[MAX_TILE][4], co
 CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, const ptrdiff_t *vector_at,
                              const void *scalars_, const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before_,
                              ptrdiff_t before_pitch, ptrdiff_t before_step, void *y_, ptrdiff_t y_pitch, int64_t last, int stream,
-                             const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
+                             const void *clip, const void *next_, ptrdiff_t next_step, const int EDGES, const int64_t *ends)
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_, *before = (const T *)before_;
     T *y = (T *)y_;
     const int past = NV < 3 && stream && WHOLE_LINES(NV, y, y_pitch);
-    const int late = LATE_TAP(NV) && taps > 0 && last == LANES && !past;
+    const int late = LATE_TAP(NV) && taps > 0 && last == LANES && !past && !clip;
     V a[MAX_TILE][4];
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
     EACH_M(START)
@@ -73,13 +74,21 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         NAME(add_taps)(M, NV, a, vectors, vector_at, scalars, scalar_at, pitch, taps - late, 1, next, next_step, EDGES, ends);
     }
     /* Ends for each sort of rows, without a branch for each row. */
-#define SUM(m, v) ADD(LOAD(before + (v) * before_step), a[m][v])
+#define COMPLETE(m) \
+    if (m < M) { \
+        a[m][0] = ADD(LOAD(before), a[m][0]); \
+        if (NV > 1) a[m][1] = ADD(LOAD(before + before_step), a[m][1]); \
+        if (NV > 2) { a[m][2] = ADD(LOAD(before + 2 * before_step), a[m][2]); a[m][3] = ADD(LOAD(before + 3 * before_step), a[m][3]); } \
+        MOVE(before, before_pitch) \
+    }
+#define EACH_SUM(DO, m) if (m < M) { DO(a[m][0]) if (NV > 1) { DO(a[m][1]) } if (NV > 2) { DO(a[m][2]) DO(a[m][3]) } }
+#define RAISE_ONE(m) EACH_SUM(RAISE, m)
+#define LOWER_ONE(m) EACH_SUM(LOWER, m)
 #define FINISH(m, PUT, PUT_LAST) \
     if (m < M) { \
-        if (NV > 1) PUT(y, SUM(m, 0)); \
-        if (NV > 2) { PUT(y + LANES, SUM(m, 1)); PUT(y + 2 * LANES, SUM(m, 2)); } \
-        PUT_LAST(y + (NV - 1) * LANES, SUM(m, NV - 1)); \
-        MOVE(before, before_pitch) \
+        if (NV > 1) PUT(y, a[m][0]); \
+        if (NV > 2) { PUT(y + LANES, a[m][1]); PUT(y + 2 * LANES, a[m][2]); } \
+        PUT_LAST(y + (NV - 1) * LANES, a[m][NV - 1]); \
         MOVE(y, y_pitch) \
     }
 #define PART(p, v) STORE_PART(p, last, v)
@@ -92,6 +101,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         a[m][0] = FMA(b, v0, a[m][0]); \
         if (NV > 1) a[m][1] = FMA(b, v1, a[m][1]); \
     } \
+    COMPLETE(m) \
     FINISH_WHOLE(m)
     if (late) {
         const T *p = vectors + vector_at[taps - 1], *q = scalars + scalar_at[taps - 1];
@@ -99,11 +109,22 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
         PREFETCH_FAR(next + (taps - 1) * next_step);
         if (NV * LANES > LINE_VALUES) PREFETCH_FAR(next + (taps - 1) * next_step + LINE_VALUES);
         EACH_M(FINISH_LATE)
-    } else if (last != LANES) { EACH_M(FINISH_PART) }
-    else if (past) { EACH_M(FINISH_PAST) }
+        return;
+    }
+    EACH_M(COMPLETE)
+    if (CLIP_AT_ONCE(clip)) {
+        const NAME(bounds) bounds = NAME(bounds_of)(clip);
+        CLIP(bounds, EACH_M(RAISE_ONE), EACH_M(LOWER_ONE))
+    }
+    if (past) { EACH_M(FINISH_PAST) }
+    else if (LATE_TAP(NV) || last != LANES) { EACH_M(FINISH_PART) }
     else { EACH_M(FINISH_WHOLE) }
+    CLIP_AFTER(y_, y_pitch, M, (NV - 1) * LANES + last, clip)
 #undef FINISH_LATE
-#undef SUM
+#undef COMPLETE
+#undef EACH_SUM
+#undef RAISE_ONE
+#undef LOWER_ONE
 #undef FINISH
 #undef PART
 #undef FINISH_WHOLE
@@ -115,17 +136,17 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
     static void NAME(taps_##M##_##NV)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, \
                                       const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, \
                                       ptrdiff_t before_pitch, ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, \
-                                      const void *next, ptrdiff_t next_step) \
+                                      const void *clip, const void *next, ptrdiff_t next_step) \
     { \
-        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, before_step, y, y_pitch, last, stream, next, \
-                   next_step, 0, NULL); \
+        NAME(tile)(M, NV, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, before_step, y, y_pitch, last, stream, clip, \
+                   next, next_step, 0, NULL); \
     }
 #define DEFINE_EDGE(M) \
     static void NAME(edge_##M)(const void *vectors, const ptrdiff_t *vector_at, const void *scalars, const ptrdiff_t *scalar_at, \
                                ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch, void *y, ptrdiff_t y_pitch, \
-                               int64_t last, const void *next, ptrdiff_t next_step, const int64_t *ends) \
+                               int64_t last, const void *clip, const void *next, ptrdiff_t next_step, const int64_t *ends) \
     { \
-        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, LANES, y, y_pitch, last, 0, next, \
+        NAME(tile)(M, 2, vectors, vector_at, scalars, scalar_at, pitch, taps, before, before_pitch, LANES, y, y_pitch, last, 0, clip, next, \
                    next_step, 1, ends); \
     }
 #define EDGE(M) (sizeof(T) == 4 ? NAME(edge_##M) : NULL)       /* of double they would not be worth their size */

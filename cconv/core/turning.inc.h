@@ -6,13 +6,13 @@
 
 #define TURNING_ARGUMENTS \
     const void *x_, ptrdiff_t pixel, int64_t n, const void *w, ptrdiff_t w_step, int64_t taps, int64_t outputs, const void *before_, \
-    ptrdiff_t before_pitch, ptrdiff_t before_step, void *y_, ptrdiff_t y_pitch
+    ptrdiff_t before_pitch, ptrdiff_t before_step, void *y_, ptrdiff_t y_pitch, const void *clip
 
 #if defined(HALF)           /* vectors that are half as long are turned faster */
 #define DEFINE_TURNING(M) \
     static void NAME(turning_##M)(TURNING_ARGUMENTS) \
     { \
-        HALF->turning[M - 1](x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch); \
+        HALF->turning[M - 1](x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch, clip); \
     }
 
 #elif defined(COLUMNS)
@@ -44,6 +44,7 @@ CCONV_INLINE void NAME(turning)(const int M, TURNING_ARGUMENTS)
 {
     const T *x = (const T *)x_, *before = (const T *)before_;
     const ptrdiff_t step = before_step ? LANES : 0;
+    const NAME(bounds) bounds = NAME(bounds_of)(clip);
     T rows[2 * LANES * BLOCK_TAPS + SIDE], *y = (T *)y_;
     V a[TURNING_OUTPUTS][2];
     int64_t i;
@@ -57,7 +58,8 @@ CCONV_INLINE void NAME(turning)(const int M, TURNING_ARGUMENTS)
         NAME(turning_block)(M, x, pixel, (const T *)w, w_step, taps, a);
 #define PUT(m) \
         if (m < M && m < outputs) { \
-            const V low = ADD(LOAD(before + m * before_pitch), a[m][0]), high = ADD(LOAD(before + m * before_pitch + step), a[m][1]); \
+            const V low = NAME(clipped)(ADD(LOAD(before + m * before_pitch), a[m][0]), bounds); \
+            const V high = NAME(clipped)(ADD(LOAD(before + m * before_pitch + step), a[m][1]), bounds); \
             T *q = y + m * y_pitch; \
             if (n < LANES) STORE_PART(q, n, low); \
             else STORE(q, low); \
@@ -71,7 +73,7 @@ CCONV_INLINE void NAME(turning)(const int M, TURNING_ARGUMENTS)
 
 #define DEFINE_TURNING(M) \
     static void NAME(turning_##M)(TURNING_ARGUMENTS) \
-    { NAME(turning)(M, x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch); }
+    { NAME(turning)(M, x_, pixel, n, w, w_step, taps, outputs, before_, before_pitch, before_step, y_, y_pitch, clip); }
 #endif
 
 #ifdef DEFINE_TURNING

@@ -142,7 +142,7 @@ static void multiply_columns(const cconv_plan *plan, int64_t count, int64_t pitc
             const char *before = first ? s : (const char *)no_sums;
             const ptrdiff_t before_pitch = first ? (ptrdiff_t)plan->sums_pitch : 0;
             kernels->taps[across ? columns : count][wide](across ? weights : v, across ? u_at : v_at + first, across ? v : weights, across ? v_at + first : u_at, 1,
-                                                          n, before, before_pitch, (ptrdiff_t)kernels->lanes, s, (ptrdiff_t)plan->sums_pitch, kernels->lanes, 0, next, 0);
+                                                          n, before, before_pitch, (ptrdiff_t)kernels->lanes, s, (ptrdiff_t)plan->sums_pitch, kernels->lanes, 0, NULL, next, 0);
         }
 }
 
@@ -157,7 +157,7 @@ static void settle_columns(const cconv_plan *plan, const char *s, const char *bi
                            int64_t columns, int64_t count, int stream)
 {
     const int across = plan->form == ACROSS;
-    cconv_of_type(plan)->upright.settle[tile_size(&plan->desc) - 2](s, (ptrdiff_t)plan->m_plane, (ptrdiff_t)plan->sums_pitch, bias, !across, y, (ptrdiff_t)y_output,
+    cconv_of_type(plan)->upright.settle[tile_size(&plan->desc) - 2](s, (ptrdiff_t)plan->m_plane, (ptrdiff_t)plan->sums_pitch, bias, !across, cconv_clip(plan), y, (ptrdiff_t)y_output,
                                                                  (ptrdiff_t)(across ? y_column : y_channel), outputs, across ? columns : count,
                                                                  across ? count : columns, stream);
 }

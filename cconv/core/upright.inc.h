@@ -22,10 +22,11 @@ static void NAME(lift)(const void *const *rows, void *y_, ptrdiff_t y_step, int6
 
 /* The transform back of lines of n sums, s_line values apart, six of each value, s_step apart, to M rows, of which the first `rows` are
  * wanted.  The bias is one of a line, or one of a value. */
-CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias_, int bias_of_line, void *y_,
-                               ptrdiff_t y_row, ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream)
+CCONV_INLINE void NAME(settle_lines)(const int M, const int CLIPS, const void *s_, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias_, int bias_of_line, const void *clip_,
+                                     void *y_, ptrdiff_t y_row, ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream)
 {
     const T *bias = (const T *)bias_;
+    const NAME(bounds) clip = NAME(bounds_of)(clip_);
     const V minus = SET1(-1), quarter = SET1((T)0.25), half = SET1((T)0.5), two = SET1(2), four = SET1(4), eight = SET1(8);
     const V near = SET1((T)SQRT_HALF), half_near = SET1((T)(SQRT_HALF / 2));
     int64_t l, i;
@@ -41,10 +42,10 @@ CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, pt
             const V even = ADD(m1, m2), odd = FMA(minus, m2, m1), more_even = ADD(m3, m4), more_odd = FMA(minus, m4, m3);
 #define ROW(k, value) \
             if (k < M && k < rows) { \
-                const V v = value; \
+                V v = value; \
+                if (CLIPS) { CLIP(clip, RAISE(v), LOWER(v)) } \
                 if (i < past) STREAM(y + k * y_row, v); \
-                else if (last == LANES) STORE(y + k * y_row, v); \
-                else STORE_PART(y + k * y_row, last, v); \
+                else STORE_UP_TO(y + k * y_row, last, v); \
             }
             ROW(0, ADD(ADD(m0, ADD(even, more_even)), start))
             ROW(1, FMA(near, FMA(two, more_odd, odd), M == 2 ? end : start))
@@ -53,13 +54,24 @@ CCONV_INLINE void NAME(settle)(const int M, const void *s_, ptrdiff_t s_step, pt
             ROW(4, FMA(four, more_even, FMA(quarter, even, end)))
 #undef ROW
         }
+        CLIP_AFTER((T *)y_ + l * y_line, y_row, rows, n, clip_)
     }
 }
 
+/* With bounds, for any M: their branches would slow those down that have none. */
+CCONV_ALONE void NAME(settle_within)(int M, const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, const void *clip, void *y,
+                                     ptrdiff_t y_row, ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream)
+{
+    NAME(settle_lines)(M, 1, s, s_step, s_line, bias, bias_of_line, clip, y, y_row, y_line, rows, lines, n, stream);
+}
+
 #define DEFINE_SETTLE(M) \
-    static void NAME(settle_##M)(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, void *y, \
+    static void NAME(settle_##M)(const void *s, ptrdiff_t s_step, ptrdiff_t s_line, const void *bias, int bias_of_line, const void *clip, void *y, \
                                  ptrdiff_t y_row, ptrdiff_t y_line, int64_t rows, int64_t lines, int64_t n, int stream) \
-    { NAME(settle)(M, s, s_step, s_line, bias, bias_of_line, y, y_row, y_line, rows, lines, n, stream); }
+    { \
+        if (CLIP_AT_ONCE(clip)) NAME(settle_within)(M, s, s_step, s_line, bias, bias_of_line, clip, y, y_row, y_line, rows, lines, n, stream); \
+        else NAME(settle_lines)(M, 0, s, s_step, s_line, bias, bias_of_line, clip, y, y_row, y_line, rows, lines, n, stream); \
+    }
 DEFINE_SETTLE(2) DEFINE_SETTLE(3) DEFINE_SETTLE(4) DEFINE_SETTLE(5)
 #undef DEFINE_SETTLE
 

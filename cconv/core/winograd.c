@@ -219,7 +219,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
                     char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
                     kernels->taps[n][wide](weights, t->u[wide], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
                                            begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
-                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, next + slices * pitch * piece / pieces * size,
+                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + slices * pitch * piece / pieces * size,
                                            (ptrdiff_t)(pitch / pieces));
                 }
             }
@@ -243,7 +243,7 @@ static void transform_output(const tile_band *b, char *to, int64_t to_plane, int
             const int64_t n = least(pitch, b->task.out_count - o), rows = least(edge, b->task.size[1] - row * edge);
             for (t = 0; t < b->columns; t++)
                 kernels_of(plan)->inverse(work + plan->sums_at + ((b->first + row * b->columns + t) * plan->sums_pitch + o) * size,
-                                 (ptrdiff_t)plan->m_plane, work + plan->bias_at + o * size, work + plan->ordered_at,
+                                 (ptrdiff_t)plan->m_plane, work + plan->bias_at + o * size, cconv_clip(plan), work + plan->ordered_at,
                                  done + t * edge * pitch * size, (ptrdiff_t)line, (ptrdiff_t)pitch, n);
             for (r = 0; r < rows && pixels; r++)
                 for (i = 0; i < b->task.size[2]; i++)

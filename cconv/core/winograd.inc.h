@@ -81,31 +81,32 @@ static void NAME(forward_4)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, v
 }
 
 /* The output's along an axis: six in, four out. */
-CCONV_INLINE void NAME(inverse_axis_4)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
+CCONV_INLINE void NAME(inverse_axis_4)(const T *x, ptrdiff_t x_step, V bias, NAME(bounds) clip, T *y, ptrdiff_t y_step)
 {
     const V minus = SET1(-1), half = SET1((T)0.5), two = SET1(2), eight = SET1(8);
     const V near = SET1((T)SQRT_HALF), half_near = SET1((T)(SQRT_HALF / 2));
     const V m0 = LOAD(x), m1 = LOAD(x + x_step), m2 = LOAD(x + 2 * x_step);
     const V m3 = LOAD(x + 3 * x_step), m4 = LOAD(x + 4 * x_step), m5 = LOAD(x + 5 * x_step);
     const V even = ADD(m1, m2), odd = FMA(minus, m2, m1), more_even = ADD(m3, m4), more_odd = FMA(minus, m4, m3);
-    STORE(y, ADD(ADD(m0, ADD(even, more_even)), bias));
-    STORE(y + y_step, FMA(near, FMA(two, more_odd, odd), bias));
-    STORE(y + 2 * y_step, ADD(FMA(two, more_even, FMA(half, even, ZERO())), bias));
-    STORE(y + 3 * y_step, ADD(FMA(half_near, FMA(eight, more_odd, odd), m5), bias));
+    STORE(y, NAME(clipped)(ADD(ADD(m0, ADD(even, more_even)), bias), clip));
+    STORE(y + y_step, NAME(clipped)(FMA(near, FMA(two, more_odd, odd), bias), clip));
+    STORE(y + 2 * y_step, NAME(clipped)(ADD(FMA(two, more_even, FMA(half, even, ZERO())), bias), clip));
+    STORE(y + 3 * y_step, NAME(clipped)(ADD(FMA(half_near, FMA(eight, more_odd, odd), m5), bias), clip));
 }
 
 /* Along both, for n output channels of a tile: 36 values x_step apart to 4 x 4, y_row and y_step apart. */
-static void NAME(inverse_4)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row, ptrdiff_t y_step,
-                          int64_t n)
+static void NAME(inverse_4)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work_, void *y_, ptrdiff_t y_row,
+                            ptrdiff_t y_step, int64_t n)
 {
     const T *x = (const T *)x_, *bias = (const T *)bias_;
+    const NAME(bounds) clip = NAME(bounds_of)(clip_), none = NAME(bounds_of)(NULL);
     T *y = (T *)y_, *work = (T *)work_;
     int64_t o;
     int i;
     for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
         const V start = LOAD(bias + o);
-        for (i = 0; i < 6; i++) NAME(inverse_axis_4)(x + i * x_step, 6 * x_step, ZERO(), work + i * LANES, 6 * LANES);
-        for (i = 0; i < 4; i++) NAME(inverse_axis_4)(work + 6 * i * LANES, LANES, start, y + i * y_row, y_step);
+        for (i = 0; i < 6; i++) NAME(inverse_axis_4)(x + i * x_step, 6 * x_step, ZERO(), none, work + i * LANES, 6 * LANES);
+        for (i = 0; i < 4; i++) NAME(inverse_axis_4)(work + 6 * i * LANES, LANES, start, clip, y + i * y_row, y_step);
     }
 }
 
@@ -192,24 +193,25 @@ static void NAME(forward_2)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, v
         })
 }
 
-CCONV_INLINE void NAME(inverse_axis_2)(const T *x, ptrdiff_t x_step, V bias, T *y, ptrdiff_t y_step)
+CCONV_INLINE void NAME(inverse_axis_2)(const T *x, ptrdiff_t x_step, V bias, NAME(bounds) clip, T *y, ptrdiff_t y_step)
 {
     const V minus = SET1(-1), m0 = LOAD(x), m1 = LOAD(x + x_step), m2 = LOAD(x + 2 * x_step), m3 = LOAD(x + 3 * x_step);
-    STORE(y, ADD(ADD(m0, ADD(m1, m2)), bias));
-    STORE(y + y_step, ADD(FMA(minus, m3, FMA(minus, m2, m1)), bias));
+    STORE(y, NAME(clipped)(ADD(ADD(m0, ADD(m1, m2)), bias), clip));
+    STORE(y + y_step, NAME(clipped)(ADD(FMA(minus, m3, FMA(minus, m2, m1)), bias), clip));
 }
 
-static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work_, void *y_, ptrdiff_t y_row,
+static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work_, void *y_, ptrdiff_t y_row,
                             ptrdiff_t y_step, int64_t n)
 {
     const T *x = (const T *)x_, *bias = (const T *)bias_;
+    const NAME(bounds) clip = NAME(bounds_of)(clip_), none = NAME(bounds_of)(NULL);
     T *y = (T *)y_, *work = (T *)work_;
     int64_t o;
     int i;
     for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
         const V start = LOAD(bias + o);
-        for (i = 0; i < 4; i++) NAME(inverse_axis_2)(x + i * x_step, 4 * x_step, ZERO(), work + i * LANES, 4 * LANES);
-        for (i = 0; i < 2; i++) NAME(inverse_axis_2)(work + 4 * i * LANES, LANES, start, y + i * y_row, y_step);
+        for (i = 0; i < 4; i++) NAME(inverse_axis_2)(x + i * x_step, 4 * x_step, ZERO(), none, work + i * LANES, 4 * LANES);
+        for (i = 0; i < 2; i++) NAME(inverse_axis_2)(work + 4 * i * LANES, LANES, start, clip, y + i * y_row, y_step);
     }
 }
 
@@ -282,10 +284,11 @@ static void NAME(forward_strided)(const void *x_, ptrdiff_t x_step, ptrdiff_t be
 #undef FORWARD
 
 /* Of nine sums. */
-static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *bias_, void *work, void *y_, ptrdiff_t y_row,
+static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work, void *y_, ptrdiff_t y_row,
                                   ptrdiff_t y_step, int64_t n)
 {
     const T *x = (const T *)x_, *bias = (const T *)bias_;
+    const NAME(bounds) clip = NAME(bounds_of)(clip_);
     T *y = (T *)y_;
     int64_t o;
     (void)work;
@@ -299,8 +302,8 @@ static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *
             m[1][i] = ADD(LOAD(x + (i + 6) * x_step), middle);
         }
         for (i = 0; i < 2; i++) {
-            STORE(y + i * y_row, ADD(ADD(m[i][0], m[i][1]), start));
-            STORE(y + i * y_row + y_step, ADD(ADD(m[i][2], m[i][1]), start));
+            STORE(y + i * y_row, NAME(clipped)(ADD(ADD(m[i][0], m[i][1]), start), clip));
+            STORE(y + i * y_row + y_step, NAME(clipped)(ADD(ADD(m[i][2], m[i][1]), start), clip));
         }
     }
 }
