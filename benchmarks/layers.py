@@ -55,9 +55,9 @@ LAYERS: list[Layer] = [
 ]
 
 
-def channels_last(x: np.ndarray, w: np.ndarray, b: np.ndarray, s: int, p: int, d: int, g: int) -> Callable[[], object]:
+def channels_last(x: np.ndarray, w: np.ndarray, b: np.ndarray, s: int, p: int, d: int, g: int, activation: str | None = None) -> Callable[[], object]:
     """A prepacked layer on the same pixels with their channels side by side; its result turned back is compared."""
-    layer, last = cconv.Conv(w, b, s, p, d, g, layout="channels_last"), np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    layer, last = cconv.Conv(w, b, s, p, d, g, layout="channels_last", activation=activation), np.ascontiguousarray(np.moveaxis(x, 1, -1))
     return lambda: np.moveaxis(layer(last), -1, 1)
 
 
@@ -77,15 +77,17 @@ def compare(layers: list[Layer], file: str, title: str) -> None:
         y = conv(x, w, b, s, p, d, g)
         contestants = {
             "cconv": partial(cconv.Conv(w, b, s, p, d, g), x),
+            "cconv relu": partial(cconv.Conv(w, b, s, p, d, g, activation="relu"), x),
             "cconv one-shot": lambda: conv(x, w, b, s, p, d, g),
             **peers.contestants(x, w, b, s, p, d, g),
         }
         if "torch channels_last" in contestants:
             contestants["cconv channels_last"] = channels_last(x, w, b, s, p, d, g)
+            contestants["cconv channels_last relu"] = channels_last(x, w, b, s, p, d, g, "relu")
         want = conv(x, w, b, s, p, d, g, algorithm="loop")
         for peer, run in list(contestants.items()):
             result = np.asarray(run()).reshape(want.shape)
-            if np.abs(result - want).max() > 1e-3 * np.abs(want).max():
+            if np.abs(result - (np.maximum(want, 0) if "relu" in peer else want)).max() > 1e-3 * np.abs(want).max():
                 print(f"{name}: {peer} disagrees and is left out")
                 del contestants[peer]
         times = race(contestants, 0.35 * len(contestants))
@@ -95,12 +97,13 @@ def compare(layers: list[Layer], file: str, title: str) -> None:
         alone = times["torch"][0] / times["cconv one-shot"][0]
         nearest = max(work / machine[kind], (x.nbytes + w.nbytes + y.nbytes) / 1e9 / machine["GB/s"])
         beside = times["torch channels_last"][0] / times["cconv channels_last"][0] if "cconv channels_last" in times else math.nan
+        relu = [f"{times[f'{way} relu'][0] / times[way][0]:.2f}" for way in ("cconv", "cconv channels_last") if way in times]
         last += [] if math.isnan(beside) else [beside]
         eager.append(alone)
         best.append(ratio[0])
         rows.append([name, *(f"{work / times[peer][0]:.0f}" if peer in times else "" for peer in ("cconv", "cconv one-shot", *peers.NAMES)),
                      f"{alone:.2f}", "" if math.isnan(beside) else f"{beside:.2f}", f"{ratio[0]:.2f} ({ratio[1]:.2f})", min(rivals, key=lambda r: times[r][0]),
-                     f"{100 * nearest / times['cconv'][0]:.0f} %"])
+                     f"{100 * nearest / times['cconv'][0]:.0f} %", ", ".join(relu)])
         data.append({"layer": name, "seconds": times})
         print(rows[-1], flush=True)
     if sys.argv[1:]:
@@ -109,9 +112,11 @@ def compare(layers: list[Layer], file: str, title: str) -> None:
         file, title,
         f"GFLOP/s counted as direct, from the minimum of many runs; `{machine['float32']:.0f}` float32 multiply-adds in registers "
         f"and {machine['GB/s']:.0f} GB/s of copying are this core's limits.  \"one-shot\" is handed the weights in each call, as torch is; "
-        f"the others prepare them before, cconv as `Conv`.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(last):.2f} of torch's "
+        f"the others prepare them before, cconv as `Conv`.  \"with relu\": the time with `activation=\"relu\"`, of the time without it, channels "
+        f"first, channels last.  Geometric means: {mean(eager):.2f} of torch one-shot, {mean(last):.2f} of torch's "
         f"channels_last, {mean(best):.2f} of the best peer.",
-        ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "channels_last of torch's", "of the best (median)", "the best", "of the limit"],
+        ["layer", "cconv", "one-shot", *peers.NAMES, "one-shot of torch", "channels_last of torch's", "of the best (median)", "the best", "of the limit",
+         "with relu"],
         rows, {"limits": machine, "rows": data},
     )
     draw(file, "cconv's speed, of its peers'", [row[0] for row in rows],
