@@ -12,7 +12,8 @@
 
 #include <math.h>
 
-enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16, TURNED_SHARED = 1 << 21 };
+enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16, TURNED_SHARED = 1 << 21,
+       FEWEST_SLIDING = 2 };
 
 /* Whether planes should be turned: small ones that `rows` would take apart by a stride, where it does not read them in place: 3x3, and 5x5 if
  * vectors of half the length would not do. */
@@ -58,6 +59,7 @@ typedef struct deep_tables {
     line lines[BLOCK_TAPS];
     int64_t run[BLOCK_TAPS + 1];        /* lines of each run */
     int64_t apart;                      /* taps of a line: in coordinates */
+    int64_t phases;                     /* how many outputs further one sees what the next tap, or the next but one, saw */
     int along;                          /* the axis of the lines */
     int pairs;                          /* 3x3 neighbours: outputs in two rows at a time */
 } deep_tables;
@@ -66,7 +68,7 @@ typedef struct deep_tables {
 static int64_t find_lines(const cconv_plan *plan, deep_tables *t, int along)
 {
     const int64_t next = along == 1 ? plan->cycle[1] : 1, *row = t->order.row, *column = t->order.column;
-    int64_t count = 0, tap = 0, r;
+    int64_t count = 0, tap = 0, common, r;
     for (r = 0; t->order.run[r] > 0; r++) {
         const int64_t end = tap + t->order.run[r], before = count;
         for (; tap < end; tap++) {
@@ -84,6 +86,8 @@ static int64_t find_lines(const cconv_plan *plan, deep_tables *t, int along)
     t->run[r] = 0;
     t->along = along;
     t->apart = next * plan->desc.dilation[along];
+    common = gcd(t->apart, plan->desc.stride[along]);
+    t->phases = plan->desc.stride[along] <= 2 * common ? t->apart / common : 1;
     return count;
 }
 
@@ -222,25 +226,26 @@ static cconv_deep_line *see(const cconv_plan *plan, const deep_tables *t, const 
     to->index = at->first[along] + first * d->stride[along] + place[along] * d->dilation[along];
     to->x = outside ? (const char *)sums->zeros : at->x + there * at->step[across] + to->index * step;
     to->tap_step = step / (ptrdiff_t)size * (ptrdiff_t)t->apart;
-    to->out_step = step / (ptrdiff_t)size * (ptrdiff_t)d->stride[along];
+    to->out_step = step / (ptrdiff_t)size * (ptrdiff_t)sums->stride;
     to->taps = from->taps;
     sums->lowest = least(sums->lowest, to->index);
     sums->highest = most(sums->highest, to->index + (to->taps - 1) * t->apart);
     return to + 1;
 }
 
-/* Outputs `first` to `last` - 1 of the axis of the lines, for every place of the other axis. */
+/* Outputs `first` to `last` - 1 of the axis of the lines, for every place of the other axis: by phases, if one has enough of them. */
 static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep_tables *t, const sight *at, cconv_deep_sums *sums,
                       cconv_deep_line *lines, int64_t first, int64_t last, char *y)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = task->group_count;
-    const ptrdiff_t step = at->y_step[3 - t->along];
-    int64_t v = 0, count, i, r;
-    sums->lowest = INT64_MAX;
-    sums->highest = INT64_MIN;
-    y += first * at->y_step[t->along];
+    const ptrdiff_t step = at->y_step[3 - t->along], along = at->y_step[t->along];
+    const int64_t phases = t->phases <= (last - first) / FEWEST_SLIDING ? t->phases : 1;
+    int64_t v = 0, count, i, r, phase;
+    sums->stride = phases * d->stride[t->along];
+    sums->y_step = (ptrdiff_t)phases * along / (ptrdiff_t)size;
+    y += first * along;
     for (; v < task->size[3 - t->along]; v += count, y += count * step) {
         const line *from = t->lines;
         cconv_deep_line *to = lines;
@@ -252,9 +257,13 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
             }
             kernels->deep_pair[d->stride[1] - 1](sums, y, step / (ptrdiff_t)size, last - first, channels);
         } else {
-            for (r = 0; t->run[r] > 0; r++)
-                for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first, v);
-            kernels->deep(sums, y, last - first, channels);
+            for (phase = 0; phase < phases; phase++, from = t->lines, to = lines) {
+                sums->lowest = INT64_MAX;
+                sums->highest = INT64_MIN;
+                for (r = 0; t->run[r] > 0; r++)
+                    for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first + phase, v);
+                kernels->deep(sums, y + phase * along, parts(last - first - phase, phases), channels);
+            }
         }
     }
 }
@@ -273,16 +282,16 @@ static const char *turn_planes(const cconv_plan *plan, const cconv_task *task, c
 
 int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work, char *output)
 {
-    enum { STRIP = 8 };                 /* rows whose inputs stay in the cache */
+    enum { STRIP = 8 };                 /* rows of a phase, whose inputs stay in the cache */
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const deep_tables *t = (const deep_tables *)(const void *)work;
     char *plane = work + plan->planes_at, *ordered = work + plan->ordered_at, *y;
     cconv_task task;
     cconv_deep_line lines[BLOCK_TAPS];
-    cconv_deep_sums sums = {lines, t->run, t->apart, d->stride[t->along], 0, 0, 0, plane, NULL, bias, cconv_clip(plan), 0, 0};
+    cconv_deep_sums sums = {lines, t->run, t->apart, 0, 0, 0, 0, plane, NULL, bias, cconv_clip(plan), 0, 0};
     sight at;
-    int64_t r;
+    int64_t r, strip;
     int a;
     cconv_task_at(plan, index, &task);
     task.out_first = 0;
@@ -311,12 +320,12 @@ int cconv_deep_run(const cconv_plan *plan, int64_t index, const char *input, con
     sums.limit = at.limit[t->along];
     sums.w = plan->prepacked ? weights + task.group * size : ordered;
     sums.w_pitch = (ptrdiff_t)pitch_of(plan);
-    sums.y_step = at.y_step[t->along] / (ptrdiff_t)size;
     sums.bias = bias ? bias + task.group * size : NULL;
     output += cconv_output_at(plan, &task);
     y = plan->turn_in_place ? work + plan->sums_at : output;
+    strip = least(times(STRIP, t->phases), task.size[1]);
     if (t->along == 2) run_lines(plan, &task, t, &at, &sums, lines, 0, task.size[2], y);
-    else for (r = 0; r < task.size[1]; r += STRIP) run_lines(plan, &task, t, &at, &sums, lines, r, least(r + STRIP, task.size[1]), y);
+    else for (r = 0; r < task.size[1]; r += strip) run_lines(plan, &task, t, &at, &sums, lines, r, least(r + strip, task.size[1]), y);
     for (r = 0; r < task.size[1] && plan->turn_in_place; r++)
         cconv_of_type(plan)->turn(y + r * at.y_step[1], (ptrdiff_t)plan->pixel, task.size[2], task.group_count, output + r * d->output_stride[3],
                                   (ptrdiff_t)(d->output_stride[1] / size));
