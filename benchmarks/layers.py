@@ -55,10 +55,9 @@ LAYERS: list[Layer] = [
 ]
 
 
-def channels_last(x: np.ndarray, w: np.ndarray, b: np.ndarray, s: int, p: int, d: int, g: int, activation: str | None = None) -> Callable[[], object]:
-    """A prepacked layer on the same pixels with their channels side by side; its result turned back is compared."""
-    layer, last = cconv.Conv(w, b, s, p, d, g, layout="channels_last", activation=activation), np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    return lambda: np.moveaxis(layer(last), -1, 1)
+def channels_last(layer: cconv.Conv, pixels: np.ndarray) -> Callable[[], object]:
+    """The layer; its result turned back is compared."""
+    return lambda: np.moveaxis(layer(pixels), -1, 1)
 
 
 def compare(layers: list[Layer], file: str, title: str) -> None:
@@ -82,8 +81,9 @@ def compare(layers: list[Layer], file: str, title: str) -> None:
             **peers.contestants(x, w, b, s, p, d, g),
         }
         if "torch channels_last" in contestants:
-            contestants["cconv channels_last"] = channels_last(x, w, b, s, p, d, g)
-            contestants["cconv channels_last relu"] = channels_last(x, w, b, s, p, d, g, "relu")
+            pixels = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+            contestants["cconv channels_last"] = channels_last(cconv.Conv(w, b, s, p, d, g, layout="channels_last"), pixels)
+            contestants["cconv channels_last relu"] = channels_last(cconv.Conv(w, b, s, p, d, g, layout="channels_last", activation="relu"), pixels)
         want = conv(x, w, b, s, p, d, g, algorithm="loop")
         for peer, run in list(contestants.items()):
             result = np.asarray(run()).reshape(want.shape)
