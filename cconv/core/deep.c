@@ -15,15 +15,16 @@
 enum { BAND_VALUES = 1 << 16, TASK_VALUES = 1 << 19, FEWEST = 4, FEWEST_ALONG = 32, FEWEST_TURNED = 16, TURNED_COLUMNS = 16, TURNED_SHARED = 1 << 21,
        FEWEST_SLIDING = 2 };
 
-/* Whether planes should be turned: small ones that `rows` would take apart by a stride, where it does not read them in place: 3x3, and 5x5 if
- * vectors of half the length would not do. */
+/* Whether planes should be turned: small ones of which `rows` would fill no more than half of a vector; or which it would take apart by a stride, where it
+ * does not read them in place; or by a dilation, if it would not fill a vector either. */
 static int turned(const cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute);
-    const int near = cconv_near_halves(plan) && (d->kernel[1] == 3 || plan->output[2] > cconv_of_type(plan)->lanes / 2);
-    return d->stride[1] > 1 && d->stride[2] > 1 && d->kernel[2] > 1 && !near && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
-           && d->input_stride[1] % size == 0 && d->output_stride[4] == size && plan->output[2] <= TURNED_COLUMNS && d->input[2] <= 4 * TURNED_COLUMNS
+    const int64_t size = (int64_t)cconv_type_size(d->compute), lanes = cconv_of_type(plan)->lanes, width = plan->output[2];
+    const int strided = d->stride[1] > 1 && d->stride[2] > 1, dilated = d->dilation[1] > 1 && d->dilation[2] > 1;
+    return (2 * width <= lanes || (strided && !cconv_near_halves(plan)) || (dilated && width < lanes))
+           && d->kernel[2] > 1 && cconv_zeros_outside(plan) && d->groups >= FEWEST_TURNED && d->input_stride[4] == size
+           && d->input_stride[1] % size == 0 && d->output_stride[4] == size && width <= TURNED_COLUMNS && d->input[2] <= 4 * TURNED_COLUMNS
            && times(d->input[1], d->input[2]) <= BAND_VALUES / FEWEST_TURNED;
 }
 
