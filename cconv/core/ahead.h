@@ -44,4 +44,21 @@ CCONV_INLINE ahead rows_ahead(const char *channel, int64_t channel_stride, int64
     return fetching(channel + from * row_stride, channel_stride, count, (to - from) * row_stride, tiles);
 }
 
+/* Fetches what `rows` rows of the output will be written to. */
+CCONV_INLINE void open_lines(const char *row, int64_t rows, int64_t step, int64_t bytes)
+{
+    int64_t at;
+    for (; rows > 0; rows--, row += step)
+        for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
+}
+
+/* What a call that leaves out taps did not fetch of its share. */
+CCONV_INLINE void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all, int lines)
+{
+    for (; step > 0 && taps < all; taps++) {
+        PREFETCH_FAR(next + taps * step);
+        if (lines > 1) PREFETCH_FAR(next + taps * step + LINE);
+    }
+}
+
 #endif

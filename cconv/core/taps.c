@@ -54,14 +54,6 @@ static taps_tile tile_at(const block *b, int64_t index)
     return t;
 }
 
-/* Fetches what `rows` rows of the output will be written to. */
-static void open_lines(const char *row, int64_t rows, int64_t step, int64_t bytes)
-{
-    int64_t at;
-    for (; rows > 0; rows--, row += step)
-        for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
-}
-
 /* Rows of positions, up to four vectors of them at a time.  Tile by tile: its weights stay in L1, and few lines of the output are
  * open at a time.  What is read in place is fetched by the first tile, tap by tap, for a call that comes CALLS_AHEAD later. */
 static void run_along(block *b)
@@ -125,15 +117,6 @@ static void run_turning(block *b)
         cconv_of_type(plan)->turning[t.count - 1](b->x + r * b->x_row * size, (ptrdiff_t)b->x_step, joined ? positions[1] * positions[2] : positions[2],
                                                   t.weights, (ptrdiff_t)t.pitch, b->taps, t.count, t.start ? t.start : sums, t.before_pitch, t.before_step,
                                                   y, (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), b->clip);
-    }
-}
-
-/* What a call that leaves out taps did not fetch of its share. */
-static void fetch_rest(const char *next, int64_t step, int64_t taps, int64_t all, int lines)
-{
-    for (; step > 0 && taps < all; taps++) {
-        PREFETCH_FAR(next + taps * step);
-        if (lines > 1) PREFETCH_FAR(next + taps * step + LINE);
     }
 }
 
@@ -322,7 +305,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
         } else if (plan->pixel) {
             cconv_load_pixels(plan, task, channel, held, planes);
         } else {
-            cconv_load_planes(plan, task, channel, held, planes, c == 0);
+            cconv_load_planes(plan, task, channel, held, planes, c == 0 && !has_border(t.frame, task));
         }
         for (at = 0; at < held * plan->kernel; at += BLOCK_TAPS) {
             const int64_t first = c * plan->kernel + at;

@@ -6,7 +6,7 @@
 
 int64_t cconv_taps_tables_bytes(const cconv_plan *plan)
 {
-    return (plan->columns + 3 * BLOCK_TAPS) * (int64_t)sizeof(ptrdiff_t) + (int64_t)sizeof(gallery) - (VIEWS - views_of(plan)) * (int64_t)sizeof(view);
+    return (plan->columns + 3 * BLOCK_TAPS) * (int64_t)sizeof(ptrdiff_t) + (int64_t)sizeof(framed) + (int64_t)sizeof(gallery) - (VIEWS - views_of(plan)) * (int64_t)sizeof(view);
 }
 
 void cconv_tap_offsets(const cconv_plan *plan, ptrdiff_t *offset)
@@ -59,7 +59,7 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
     const int64_t spaced = plan->read_in_place ? cconv_step(plan->channels, d->input_stride[1] / size, 1) : plan->sums_plane;
     const tables to = tables_of(plan, work);
     int64_t c;
-    to.kept->made = 0;
+    to.kept->made = to.frame->yes = 0;
     if (by_steps(plan)) offsets_by_steps(plan, to.offset);
     else cconv_tap_offsets(plan, to.offset);
     for (c = 0; c < BLOCK_TAPS; c++) {
