@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * deep: what `rows` does, for one kernel per channel where the channels of a pixel lie side by side, in the input and the
- * output: vectors run across channels.  Planes are turned for it, some channels at a time, and results turned back, where `rows` would have to
- * take them apart by a stride.  Taps are added in the order of `rows`, so the bits are the same.
+ * output: vectors run across channels.  Small planes are turned for it, some channels at a time, and results turned back (`turned`).
+ * Taps are added in the order of `rows`, so the bits are the same.
  *
  * Runs of taps are made of lines, either side by side or below each other, whichever makes fewer; the kernel takes outputs that lie
  * along such lines, so that a vector is loaded once for several of them.  A border of zeros is not there: what lies outside is not
@@ -241,12 +241,12 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(d->compute), channels = task->group_count;
-    const ptrdiff_t step = at->y_step[3 - t->along], along = at->y_step[t->along];
+    const ptrdiff_t step = at->y_step[3 - t->along], y_along = at->y_step[t->along];
     const int64_t phases = t->phases <= (last - first) / FEWEST_SLIDING ? t->phases : 1;
     int64_t v = 0, count, i, r, phase;
     sums->stride = phases * d->stride[t->along];
-    sums->y_step = (ptrdiff_t)phases * along / (ptrdiff_t)size;
-    y += first * along;
+    sums->y_step = (ptrdiff_t)phases * y_along / (ptrdiff_t)size;
+    y += first * y_along;
     for (; v < task->size[3 - t->along]; v += count, y += count * step) {
         const line *from = t->lines;
         cconv_deep_line *to = lines;
@@ -263,7 +263,7 @@ static void run_lines(const cconv_plan *plan, const cconv_task *task, const deep
                 sums->highest = INT64_MIN;
                 for (r = 0; t->run[r] > 0; r++)
                     for (i = 0; i < t->run[r]; i++) to = see(plan, t, at, sums, to, from++, first + phase, v);
-                kernels->deep(sums, y + phase * along, parts(last - first - phase, phases), channels);
+                kernels->deep(sums, y + phase * y_along, parts(last - first - phase, phases), channels);
             }
         }
     }

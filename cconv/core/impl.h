@@ -86,7 +86,7 @@ CCONV_INLINE cconv_task cconv_no_task(void)
 CCONV_HIDDEN void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task);
 CCONV_HIDDEN void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task);
 
-/* What kernels clip results to that they write as they are; else NULL, and store does. */
+/* What kernels clip complete sums to where the output holds sums as they are, else NULL.  `store` clips in any case, but for channels_last. */
 CCONV_INLINE const void *cconv_clip(const cconv_plan *plan) { return plan->clips ? &plan->clip : NULL; }
 
 /* Where the task's first output lies, in bytes. */

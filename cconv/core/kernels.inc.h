@@ -3,7 +3,7 @@
  * The microkernels, once, for the type T with vectors V of LANES values.  Included by isa_*.c, which
  * define before it: T V LANES NAME(what) LOAD(p) STORE(p, v) SET1(x) ZERO() FMA(a, b, c) ADD(a, b), RAISED(v, low) and
  * LOWERED(v, high), which are v where it is neither below `low` nor above `high`, a NaN for one,
- * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values, LOAD_UNDER(p, mask), which loads values from <= i < to
+ * LOAD_PART(p, n) and STORE_PART(p, n, v), which touch n < LANES values (vectors of 64 bytes: or LANES), LOAD_UNDER(p, mask), which loads values from <= i < to
  * under a MASK that is MASK_OF(from, to) and makes the others 0, NEXT(u, v), values 1 to LANES of both, HALF, the kernels of vectors half as
  * long (these or not), SHIFTED(p, u, v, n), which is LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and
  * ODDS(u, v), every other value of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the
@@ -253,6 +253,11 @@ static const cconv_type_kernels NAME(kernels) = {
 #undef NEAR_MOST
 #undef DEFINE_ROWS
 #undef SPREAD_TAP
+#undef EACH_OF_ROW
+#undef ADD_BIAS
+#undef FROM_BIAS
+#undef RAISE_ROW
+#undef LOWER_ROW
 #undef SPREAD_COLUMN
 #undef USE_TAP
 #undef USE_ROW

@@ -15,6 +15,13 @@
     }
 #define USE_ROW(i) USE_TAP(i, 0) USE_TAP(i, 1) USE_TAP(i, 2) USE_TAP(i, 3) USE_TAP(i, 4) USE_TAP(i, 5) USE_TAP(i, 6)
 
+/* What is done to the sums of row r. */
+#define EACH_OF_ROW(DO, r) if (r < R) { DO(a[(r) & 7][0]) if (NV > 1) { DO(a[(r) & 7][1]) } }
+#define ADD_BIAS(sum) sum = ADD(start, sum);
+#define FROM_BIAS(r) EACH_OF_ROW(ADD_BIAS, r)
+#define RAISE_ROW(r) EACH_OF_ROW(RAISE, r)
+#define LOWER_ROW(r) EACH_OF_ROW(LOWER, r)
+
 CCONV_INLINE void NAME(column)(const int R, const int NV, const int C, V a[8][4], const T *p, ptrdiff_t x_step, const T *w)
 {
     V u[MAX_CLASS];
@@ -56,17 +63,12 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
     }
     CLASS(1) CLASS(2) CLASS(3) CLASS(4) CLASS(5) CLASS(6) CLASS(7)
 #undef CLASS
-#define BOTH(DO, r) if (r < R) { DO(a[(r) & 7][0]) if (NV > 1) { DO(a[(r) & 7][1]) } }
-#define TO_BIAS(sum) sum = ADD(start, sum);
-#define FROM_BIAS(r) BOTH(TO_BIAS, r)
 #define FROM_BEFORE(r) \
     if (r < R) { \
         if (NV > 1) a[(r) & 7][0] = ADD(LOAD(before), a[(r) & 7][0]); \
         a[(r) & 7][NV - 1] = ADD(LOAD_UP_TO(before + (NV - 1) * LANES, last), a[(r) & 7][NV - 1]); \
         MOVE(before, y_step) \
     }
-#define RAISE_ONE(r) BOTH(RAISE, r)
-#define LOWER_ONE(r) BOTH(LOWER, r)
 #define PUT(r) \
     if (r < R) { \
         if (NV > 1) STORE(y, a[(r) & 7][0]); \
@@ -80,14 +82,9 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
         const T *before = y;
         EACH_M(FROM_BEFORE)
     }
-    CLIP(clip, EACH_M(RAISE_ONE), EACH_M(LOWER_ONE))
+    CLIP(clip, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
     EACH_M(PUT)
-#undef BOTH
-#undef TO_BIAS
-#undef FROM_BIAS
 #undef FROM_BEFORE
-#undef RAISE_ONE
-#undef LOWER_ONE
 #undef PUT
 }
 

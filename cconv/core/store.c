@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * store: the sums of a band, divided, clipped, rounded and written to wherever the output lies; or turned, where they are its
- * values and the channels of a pixel lie side by side.
+ * values, clipped already (cconv_clip), and the channels of a pixel lie side by side.
  */
 #include "impl.h"
 

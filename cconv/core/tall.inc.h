@@ -45,25 +45,15 @@ CCONV_INLINE void NAME(tall_block)(const int R, const int NV, const cconv_near *
 #define CLASS(C) if (taps == C) for (i = 0; i < columns; i++, w += C) NAME(tall_column)(R, NV, C, a, seen, i, masks + 2 * i, w);
     CLASS(5) CLASS(7)
 #undef CLASS
-#define BOTH(DO, r) if (r < R) { DO(a[(r) & 7][0]) if (NV > 1) { DO(a[(r) & 7][1]) } }
-#define COMPLETE(sum) sum = ADD(start, sum);
-#define COMPLETE_ONE(r) BOTH(COMPLETE, r)
-#define RAISE_ONE(r) BOTH(RAISE, r)
-#define LOWER_ONE(r) BOTH(LOWER, r)
 #define FINISH(r) \
     if (r < R && r < rows) { \
         T *q = y + (r) * y_row; \
         if (NV > 1) { STORE(q, a[(r) & 7][0]); q += LANES; } \
         STORE_UP_TO(q, last, a[(r) & 7][NV - 1]); \
     }
-    EACH_M(COMPLETE_ONE)
-    CLIP(clip, EACH_M(RAISE_ONE), EACH_M(LOWER_ONE))
+    EACH_M(FROM_BIAS)
+    CLIP(clip, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
     EACH_M(FINISH)
-#undef BOTH
-#undef COMPLETE
-#undef COMPLETE_ONE
-#undef RAISE_ONE
-#undef LOWER_ONE
 #undef FINISH
 }
 

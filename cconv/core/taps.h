@@ -36,9 +36,9 @@ CCONV_INLINE tables tables_of(const cconv_plan *plan, char *work)
 CCONV_INLINE int has_border(framed *frame, const cconv_task *task)
 {
     const framed here = {1, task->od, {task->first[1], task->first[2]}, {task->size[1], task->size[2]}};
-    const int same = memcmp(frame, &here, sizeof here) == 0;
+    const int has = memcmp(frame, &here, sizeof here) == 0;
     *frame = here;
-    return same;
+    return has;
 }
 
 /* Whether what scalars, or vectors that are turned, are read from lies at steps: pixels, or the input itself; else in planes, by phases. */

@@ -9,8 +9,8 @@
 #define NOTHING_NEXT (ACCUMULATORS < 24)
 
 /* Where the last tap is multiplied row by row as rows are written: vectors of 64 bytes take two cycles to be stored, and what waits for that
- * keeps the multiplications that follow out of the queue.  Those of the tap stay in registers, as they may lie across lines.  The few whole rows that
- * are not written so, are as parts, under a mask. */
+ * keeps the multiplications that follow out of the queue.  Those of the tap stay in registers, as they may lie across lines.  Whole rows that are not
+ * written so, as results are clipped, go under a mask as parts do: less code. */
 #define LATE_TAP(NV) (NV == 2 && sizeof(V) == 64)
 
 /* taps: M scalars x NV vectors.  (One pointer walks over the scalars: with their addresses written out clang loads them all first, and

@@ -59,7 +59,8 @@ void cconv_taps_tables(const cconv_plan *plan, char *work)
     const int64_t spaced = plan->read_in_place ? cconv_step(plan->channels, d->input_stride[1] / size, 1) : plan->sums_plane;
     const tables to = tables_of(plan, work);
     int64_t c;
-    to.kept->made = to.frame->yes = 0;
+    to.kept->made = 0;
+    memset(to.frame, 0, sizeof *to.frame);
     if (by_steps(plan)) offsets_by_steps(plan, to.offset);
     else cconv_tap_offsets(plan, to.offset);
     for (c = 0; c < BLOCK_TAPS; c++) {
