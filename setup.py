@@ -20,8 +20,9 @@ else:
     # C++ exception passes through it, so the tables for that, another twentieth, are left out.
     flags = ["-O2", "-g0", "-ffp-contract=off", "-fvisibility=hidden", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 
-# Names that nobody looks up are a tenth of the module; the core needs the mathematics of C where that is a library of its own.
-strip = ["-Wl,--strip-all"] if sys.platform == "linux" else []
+# Names that nobody looks up are a tenth of the module, and a page of its own for each kind of section a hundredth; the core needs the
+# mathematics of C where that is a library of its own.
+strip = ["-Wl,--strip-all", "-Wl,-z,noseparate-code"] if sys.platform == "linux" else []
 libraries = [] if sys.platform == "win32" else ["m"]
 core = sorted(set(glob("cconv/core/*.c")) - {os.path.join("cconv", "core", "cconv.c")})   # that one is all of them
 headers = sorted([*glob("cconv/core/*.h"), *glob("cconv/*.h"), *glob("cconv/*.pxd")])

@@ -208,7 +208,7 @@ static int digest(const char *isa)
 {
     uint64_t hash[CCONV_ALGORITHMS][2][CCONV_TYPES] = {{{0}}};
     int i, a, f64, type;
-    for (i = 0; i < 800; i++) {
+    for (i = 0; i < 1000; i++) {
         state = (uint64_t)i;
         test t = i % 8 == 2 ? small_integers() : i % 4 == 2 ? low_rank() : i % 40 == 3 ? bordered() : i % 40 == 23 ? side_by_side() : i % 4 > 1 ? random_case(40000) : i % 4 ? for_winograd() : odd_case(i / 4);
         if (i % 4 < 3 && work_of(&t) > 400000) continue;

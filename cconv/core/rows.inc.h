@@ -178,7 +178,8 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
 #undef EACH_TAP
 }
 
-/* Whether SHIFTED cuts vectors out of registers.  Where it loads them, one strip does for columns that are close and for others. */
+/* Whether SHIFTED cuts vectors out of registers.  Where it loads them, one strip does for columns that are close and for others; so it does for columns of
+ * one tap, whose vectors are used once and are loaded as fast. */
 #define CUTS (sizeof(V) == 64)
 #define STRIP(N, C, NV, close) \
     NAME(strip)(N, C, NV, close, (const T *)x + from, x_step, offset, rows, (const char *)w, w_at, (const T *)bias, (T *)y + from, y_step, last, \
@@ -187,7 +188,7 @@ CCONV_INLINE void NAME(strip)(const int N, const int C, const int NV, const int 
     static void NAME(down_##N##_##C)(const void *x, ptrdiff_t x_step, const ptrdiff_t *offset, int64_t rows, int64_t n, const void *w, \
                                      const ptrdiff_t *w_at, const void *bias, void *y, ptrdiff_t y_step, int ends, int stream, const void *clip) \
     { \
-        const int close = CUTS && N > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2); \
+        const int close = CUTS && N > 1 && C > 1 && offset[1] == offset[0] + 1 && (N == 2 || offset[N - 1] == offset[0] + 2); \
         const int64_t two = ends == WITHIN && n < 2 * LANES ? n : LANES;      /* more positions than this take two vectors */ \
         int64_t left, from = 0, last = LANES, most; \
         for (left = n; left > 0; left -= most, from += most) { \
