@@ -46,10 +46,9 @@ CCONV_INLINE void NAME(columns)(const int R, const int NV, const int C, V a[8][4
 
 CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff_t x_step, const ptrdiff_t *offset,
                               const int64_t *count, const void *w_, const void *bias_, void *y_, ptrdiff_t y_step,
-                              int64_t last, const void *clip_)
+                              int64_t last, const void *clip)
 {
     const T *x = (const T *)x_, *w = (const T *)w_, *bias = (const T *)bias_;
-    const NAME(bounds) clip = NAME(bounds_of)(clip_);
     T *y = (T *)y_;
     V a[8][4];
 #define START(r) if (r < R) { a[(r) & 7][0] = a[(r) & 7][1] = a[(r) & 7][2] = a[(r) & 7][3] = ZERO(); }
@@ -82,7 +81,10 @@ CCONV_INLINE void NAME(block)(const int R, const int NV, const void *x_, ptrdiff
         const T *before = y;
         EACH_M(FROM_BEFORE)
     }
-    CLIP(clip, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
+    if (clip) {
+        const NAME(bounds) bounds = NAME(bounds_of)(clip);
+        CLIP(bounds, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
+    }
     EACH_M(PUT)
 #undef FROM_BEFORE
 #undef PUT

@@ -29,7 +29,6 @@ CCONV_INLINE void NAME(tall_block)(const int R, const int NV, const cconv_near *
                                    int64_t last)
 {
     const int64_t taps = at->kernel[0], columns = at->kernel[1], count = R + taps - 1;
-    const NAME(bounds) clip = NAME(bounds_of)(at->clip);
     const T *zeros = (const T *)at->zeros, *w = (const T *)at->w, *line = (const T *)at->x + row * at->x_row + c;
     const T *volatile seen[8 + MAX_CLASS];      /* to be loaded: there are not registers enough, and gcc would use those of vectors */
     const MASK *masks = (const MASK *)at->kept;
@@ -52,7 +51,10 @@ CCONV_INLINE void NAME(tall_block)(const int R, const int NV, const cconv_near *
         STORE_UP_TO(q, last, a[(r) & 7][NV - 1]); \
     }
     EACH_M(FROM_BIAS)
-    CLIP(clip, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
+    if (at->clip) {
+        const NAME(bounds) clip = NAME(bounds_of)(at->clip);
+        CLIP(clip, EACH_M(RAISE_ROW), EACH_M(LOWER_ROW))
+    }
     EACH_M(FINISH)
 #undef FINISH
 }
