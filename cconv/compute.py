@@ -175,8 +175,8 @@ def pack(plan: engine.Plan, w: np.ndarray, packed: np.ndarray, threads: int) -> 
     if threads == 1 or plan.packed_bytes < PACKING_PAYS:
         plan.pack_part(0, plan.packs, w, packed)
     else:
-        parts = len(_cut(plan.packs, threads, 0))
-        plan.share_packing(w, packed, parts, min(threads, parts) - 1, partial(pool.call_helper, threads - 1))
+        parts = _pieces(plan.packs, threads, 0)
+        plan.share_packing(w, packed, parts, threads)
 
 
 def share(
@@ -187,14 +187,13 @@ def share(
     if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
         plan.run(0, plan.tasks, x, weights, bias, y)
         return
-    parts = len(_cut(plan.tasks, threads, work / PATIENCE))
-    plan.share(x, weights, bias, y, parts, min(threads, parts) - 1, partial(pool.call_helper, threads - 1))
+    parts = _pieces(plan.tasks, threads, work / PATIENCE)
+    plan.share(x, weights, bias, y, parts, threads)
 
 
-def _cut(size: int, threads: int, least: float) -> list[tuple[int, int]]:
-    """Ranges that make up range(size): several for each thread, and as many as patience asks for."""
-    count = min(size, max(32 * threads if threads > 1 else 1, int(least) + 1))
-    return list(itertools.pairwise(i * size // count for i in range(count + 1)))
+def _pieces(size: int, threads: int, least: float) -> int:
+    """Into how many ranges to cut range(size): several for each thread, and as many as patience asks for."""
+    return min(size, max(32 * threads if threads > 1 else 1, int(least) + 1), 2**31 - 1)
 
 
 def _interleaved(array: np.ndarray) -> bool:
@@ -245,8 +244,10 @@ def _share_loop(whole: Part, w: np.ndarray, bias: np.ndarray, job: Job) -> None:
 
     work = 8.0 * y.size * w[0].size  # the loop is slower than the engine by about so much
     threads = job.threads if work >= THREADING_PAYS else 1
-    axis = max((0, 2, 3, 4), key=lambda a: len(_cut(y.shape[a], threads, work / PATIENCE)))
-    pool.run([partial(part, axis, *ends) for ends in _cut(y.shape[axis], threads, work / PATIENCE)], threads)
+    axis = max((0, 2, 3, 4), key=lambda a: _pieces(y.shape[a], threads, work / PATIENCE))
+    size, count = y.shape[axis], _pieces(y.shape[axis], threads, work / PATIENCE)
+    ends = itertools.pairwise(i * size // count for i in range(count + 1))
+    pool.run([partial(part, axis, *pair) for pair in ends], threads)
 
 
 def as_it_lies(array: np.ndarray) -> bool:

@@ -77,6 +77,7 @@ cdef extern from "core/cconv.h":
     ctypedef struct cconv_buffers:
         size_t size
         cconv_buffer input, weights, bias, output, workspace
+        int continued
 
     cconv_buffer cconv_memory(const void *data, size_t bytes) noexcept nogil       # inline: in the header
 

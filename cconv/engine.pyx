@@ -41,17 +41,17 @@ cdef extern from "core/cconv.h":
 cdef extern from "crew.h":
     ctypedef struct crew_job:
         const cconv_plan *plan
-        const cconv_buffers *buffers
+        cconv_buffers own
         bint packing
-        int64_t parts, wanted, next, active, status
+        int64_t status
 
     cconv_status crew_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
-    int crew_own(crew_job *, const cconv_buffers *, int64_t) nogil
-    void crew_wait(crew_job *) nogil
+    void crew_begin(crew_job *, int64_t, int64_t) nogil
     void crew_hand_out(crew_job *) nogil
-    int crew_reserve(crew_job *) nogil
-    void crew_give_up(crew_job *, int) nogil
-    void crew_serve(int) nogil
+    bint crew_call(crew_job *, int64_t)
+    bint crew_own(crew_job *, int64_t) nogil
+    void crew_stop(crew_job *) nogil
+    void crew_wait(crew_job *) nogil
     void crew_forget() nogil
 
 cdef extern from *:
@@ -220,12 +220,6 @@ def instruction_sets():
     return tuple(names)
 
 
-def serve(int seat):
-    """Help whoever shares a run, for as long as there is something to do and a moment longer; only for a `seat` that `share` named."""
-    with nogil:
-        crew_serve(seat)
-
-
 def forget_helpers():
     """In a forked child, where they are not."""
     crew_forget()
@@ -277,32 +271,24 @@ cdef class _Arrays:
         self.work = None
 
 
-cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t helpers, call):
+cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t threads):
     """`Plan.share` and `share_packing`."""
     cdef crew_job job
-    cdef int seat
-    cdef bint done = False, comes = True
+    cdef bint done = False
     memset(&job, 0, sizeof(job))
-    job.plan, job.buffers, job.packing, job.parts, job.wanted = &plan.plan, &arrays.memory, packing, parts, helpers
+    job.plan, job.own, job.packing = &plan.plan, arrays.memory, packing
+    crew_begin(&job, parts, min(threads, parts) - 1)
     try:
         crew_hand_out(&job)
-        while comes:
-            seat = crew_reserve(&job)
-            if seat < 0:
-                break
-            comes = False
-            try:
-                comes = call(seat)
-            finally:
-                if not comes:
-                    crew_give_up(&job, seat)
+        while crew_call(&job, threads - 1):
+            continue
         while not done:
             with nogil:
-                done = crew_own(&job, &arrays.memory, LOOK)
+                done = crew_own(&job, LOOK)
             PyErr_CheckSignals()
     finally:
-        job.next = parts                # where a signal ends it
         with nogil:
+            crew_stop(&job)             # where a signal ends it
             crew_wait(&job)
         arrays.release()
     check(<cconv_status>job.status)
@@ -384,10 +370,9 @@ cdef class Plan:
         arrays.release()
         check(status)
 
-    def share_packing(self, w, packed, int64_t parts, int64_t helpers, call):
+    def share_packing(self, w, packed, int64_t parts, int64_t threads):
         """All of that, as `share` does."""
-        cdef _Arrays arrays = _Arrays(w, w, None, packed, None)
-        share_job(self, arrays, True, parts, helpers, call)
+        share_job(self, _Arrays(w, w, None, packed, None), True, parts, threads)
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
         """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says, or the gradient that came.
@@ -401,10 +386,10 @@ cdef class Plan:
         arrays.release()
         check(status)
 
-    def share(self, x, weights, bias, y, int64_t parts, int64_t helpers, call):
-        """All tasks, in so many parts that threads take one after the other: this one, those that wait, and, if these are not enough, new
-        ones: `call` is handed a seat for each, should have another thread `serve` there, and says whether it could."""
-        share_job(self, _Arrays(x, weights, bias, y, self), False, parts, helpers, call)
+    def share(self, x, weights, bias, y, int64_t parts, int64_t threads):
+        """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, which may be as many as
+        that less one, from all calls together."""
+        share_job(self, _Arrays(x, weights, bias, y, self), False, parts, threads)
 
     def suits(self, w, double most):
         """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at

@@ -155,15 +155,6 @@ def run(tasks: Iterable[Callable[[], object]], workers: int) -> None:
         raise error
 
 
-def call_helper(most: int, seat: int) -> bool:
-    """Have a thread of the pool serve in `engine.Plan.share`, where at most so many are wanted; False if there is none to be had."""
-    try:
-        _get_pool(most).submit(engine.serve, seat)
-    except RuntimeError:
-        return False
-    return True
-
-
 def _get_pool(size: int) -> ThreadPoolExecutor:
     global _pool, _pool_size
     from concurrent.futures import ThreadPoolExecutor  # 5 ms that most processes never need

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import cconv
-from cconv import engine
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((1, 32, 40, 40)).astype(np.float32)
@@ -41,29 +40,28 @@ def test_calls_from_many_threads_share_the_helpers():
     assert not errors
 
 
-def test_without_a_thread_to_be_had(monkeypatch):
-    layer = cconv.Conv(W, padding=1)
-    monkeypatch.setattr("cconv.workers.call_helper", lambda most, seat: False)
-    np.testing.assert_array_equal(layer(X, workers=4), layer(X, workers=1))
-
-
-def test_a_caller_of_helpers_that_fails_leaves_the_plan_usable():
-    layer = cconv.Conv(W, padding=1)
-    want = layer(X, workers=1)
-    plan = engine.Plan(X[:, :, None], W[:, :, None], np.empty((1, 32, 1, 40, 40), np.float32), np.dtype(np.float32), (1, 1, 1),
-                       ((0, 0), (1, 1), (1, 1)), (1, 1, 1), 1, "constant", 0.0, algorithm="taps", weights="plain")
-    y = np.empty((1, 32, 1, 40, 40), np.float32)
-
-    def fail(seat):
-        raise RuntimeError("no helper")
-
-    import time
-
-    time.sleep(0.01)        # nobody waits any more
-    with pytest.raises(RuntimeError, match="no helper"):
-        plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, fail)
-    plan.share(X[:, :, None], W[:, :, None], None, y, 8, 3, lambda seat: False)
-    np.testing.assert_allclose(y[:, :, 0], want, atol=1e-3)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on memory")
+def test_without_a_thread_to_be_had(tmp_path):
+    code = (
+        "import resource, numpy as np, cconv, cconv.compute\n"
+        "cconv.compute.THREADING_PAYS = 1\n"
+        "x, w = np.ones((1, 16, 30, 30), np.float32), np.ones((16, 16, 3, 3), np.float32)\n"
+        "layer = cconv.Conv(w, padding=1)\n"
+        "want = layer(x, workers=1)\n"
+        "threads = lambda: int(open('/proc/self/status').read().split('Threads:')[1].split()[0])\n"
+        "pages = int(open('/proc/self/statm').read().split()[0])\n"
+        "limit = pages * resource.getpagesize() + 2**21\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))      # no room for a stack\n"
+        "before = threads()\n"
+        "got = [layer(x, workers=4) for _ in range(3)]\n"
+        "assert threads() == before\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "got += [layer(x, workers=4) for _ in range(3)]\n"
+        "assert threads() > before\n"
+        "print(all((y == want).all() for y in got))\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.stdout == "True\n", done.stdout + done.stderr
 
 
 def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():

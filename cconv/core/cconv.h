@@ -174,6 +174,7 @@ typedef struct cconv_buffers {
     size_t size;                                /* sizeof(cconv_buffers) */
     cconv_buffer input, weights, bias;          /* bias: out_channels values of the type of the sums; NULL: none */
     cconv_buffer output, workspace;
+    int continued;                              /* 1: the workspace is as the last run with this plan and these buffers left it, and can be used on */
 } cconv_buffers;
 
 /* A buffer that begins with element 0. */

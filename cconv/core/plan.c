@@ -234,13 +234,13 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
 }
 
 CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
-                             char *output, char *workspace)
+                             char *output, char *workspace, int continued)
 {
     const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
     char *work = cconv_aligned(workspace);
     const way *const way = way_of(plan);
     int64_t index;
-    if (way->tables && !plan->tabled) way->tables(plan, work);
+    if (way->tables && !plan->tabled && !continued) way->tables(plan, work);
     for (index = first; index < last; index++)
         if (!way->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
     return CCONV_OK;
@@ -249,7 +249,7 @@ CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64
 cconv_status cconv_run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
                              char *output, char *workspace)
 {
-    return run_tasks(plan, first, last, input, weights, bias, output, workspace);
+    return run_tasks(plan, first, last, input, weights, bias, output, workspace, 0);
 }
 
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
@@ -258,7 +258,7 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     if (status != CCONV_OK || first == last) return status;
     return run_tasks(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->weights),
                            buffers->bias.data ? cconv_element(&buffers->bias) : NULL, cconv_element(&buffers->output),
-                           cconv_element(&buffers->workspace));
+                           cconv_element(&buffers->workspace), buffers->continued);
 }
 
 const char *cconv_isa_name(const cconv_plan *plan) { return plan && plan->kernels ? plan->kernels->name : ""; }

@@ -12,7 +12,7 @@ enum {
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
     MOST_BYTES = 1 << 23,
     MOST_UNITS = 64,                    /* of a task */
-    WINOGRAD_SHARED = 64,                /* that are worth another transform of the input, for several workers */
+    WINOGRAD_SHARED = 32,                /* outputs of a task, for several workers: each transforms the input once */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
@@ -210,11 +210,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
     plan->out_blocks = 1;
-    while (plan->tasks * plan->out_blocks < 2 && plan->outputs >= 2 * plan->out_blocks * WINOGRAD_SHARED) plan->out_blocks *= 2;
-    /* Few tasks that are not alike leave one worker waiting. */
-    if (plan->tasks > 1 && plan->tasks < SHARES && (plan->tasks % 2 || tiles[1] % (plan->bands[1] / phases_of(plan, 1)))
-        && plan->outputs >= 4 * WINOGRAD_SHARED)
-        plan->out_blocks = 2;
+    while (plan->tasks * plan->out_blocks < SHARES && plan->outputs >= 2 * plan->out_blocks * WINOGRAD_SHARED) plan->out_blocks *= 2;
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
