@@ -37,6 +37,7 @@ typedef struct cconv_api {
     const char *(*isa_list)(int i);
     cconv_status (*plan_input_gradient)(cconv_plan *plan, const cconv_desc *desc);
     cconv_status (*run_input_gradient)(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
+    cconv_status (*prepare)(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 } cconv_api;
 
 #ifdef CCONV_NO_IMPORT
@@ -44,7 +45,7 @@ typedef struct cconv_api {
 static const cconv_api CCONV_API_OF_THIS_BUILD = {
     sizeof(cconv_api), CCONV_ABI, cconv_version, cconv_strerror, cconv_desc_init, cconv_desc_dense, cconv_output_length, cconv_plan_init,
     cconv_rank, cconv_pack_weights, cconv_run, cconv_plan_weight_gradient, cconv_run_weight_gradient, cconv_isa_name, cconv_isa_list,
-    cconv_plan_input_gradient, cconv_run_input_gradient
+    cconv_plan_input_gradient, cconv_run_input_gradient, cconv_prepare
 };
 
 #else

@@ -61,11 +61,14 @@ enum {
     CREW_KEPT = 1 << 24,                /* bytes of a workspace that a helper keeps while it sleeps */
 };
 
-/* A run, or weights to be packed, on its owner's stack until `active` is 0. */
+/* What is done: a range of tasks, of weights to be packed, of preparations. */
+typedef enum crew_work { CREW_RUN, CREW_PACK, CREW_PREPARE } crew_work;
+
+/* It, on its owner's stack until `active` is 0. */
 typedef struct crew_job {
     const cconv_plan *plan;
     cconv_buffers own;                  /* the owner's; other threads have another workspace; packing: the output takes the weights */
-    int packing;
+    crew_work work;
     int64_t parts, wanted;              /* helpers that may still be called */
     int64_t shares;
     volatile int64_t left[CREW_SEATS + 1];      /* of each share: the first part * 2^32 + the end */
@@ -158,11 +161,17 @@ static cconv_status crew_run(const cconv_plan *plan, int64_t first, int64_t last
     return cconv_run(plan, first, last, b);
 }
 
+static int64_t crew_pieces(const cconv_plan *plan, crew_work work)
+{
+    return work == CREW_PACK ? plan->packs : work == CREW_PREPARE ? plan->preparations : plan->tasks;
+}
+
 static cconv_status crew_do(const crew_job *job, int64_t part, const cconv_buffers *b)
 {
     const cconv_plan *plan = job->plan;
-    const int64_t all = job->packing ? plan->packs : plan->tasks, first = part * all / job->parts, last = (part + 1) * all / job->parts;
-    if (job->packing) return cconv_pack_weights(plan, first, last, &b->weights, &b->output);
+    const int64_t all = crew_pieces(plan, job->work), first = part * all / job->parts, last = (part + 1) * all / job->parts;
+    if (job->work == CREW_PACK) return cconv_pack_weights(plan, first, last, &b->weights, &b->output);
+    if (job->work == CREW_PREPARE) return cconv_prepare(plan, first, last, b);
     return crew_run(plan, first, last, b);
 }
 
@@ -214,14 +223,14 @@ static void crew_serve(struct crew_seat *seat)
             const int64_t came = CREW_ADD(&job->came, 1) + 1, mine = came < job->shares ? came : job->shares - 1;
             cconv_buffers buffers = job->own;
             buffers.continued = 0;
-            if (!job->packing && seat->held < job->plan->workspace_bytes) {
+            if (job->work != CREW_PACK && seat->held < job->plan->workspace_bytes) {
                 free(seat->memory);
                 seat->held = job->plan->workspace_bytes;
                 seat->memory = malloc(seat->held);
                 if (!seat->memory) seat->held = 0;
             }
-            if (!job->packing) buffers.workspace = cconv_memory(seat->memory, seat->held);
-            while ((job->packing || seat->held >= job->plan->workspace_bytes) && crew_part(job, mine, &buffers)) continue;
+            if (job->work != CREW_PACK) buffers.workspace = cconv_memory(seat->memory, seat->held);
+            while ((job->work == CREW_PACK || seat->held >= job->plan->workspace_bytes) && crew_part(job, mine, &buffers)) continue;
             CREW_SET(&seat->state, CREW_WATCHED);
             (void)CREW_ADD(&job->active, -1);
             since = crew_now();

@@ -57,8 +57,8 @@ cdef extern from "core/cconv.h":
         cconv_desc desc
         cconv_algorithm algorithm
         int64_t output[3]
-        int64_t tasks, packs
-        size_t packed_bytes, workspace_bytes
+        int64_t tasks, packs, preparations, inputs
+        size_t packed_bytes, workspace_bytes, shared_bytes
         int prepacked
         # What follows is the engine's own, and not for others to look at.
         int64_t band[3]
@@ -76,7 +76,7 @@ cdef extern from "core/cconv.h":
 
     ctypedef struct cconv_buffers:
         size_t size
-        cconv_buffer input, weights, bias, output, workspace
+        cconv_buffer input, weights, bias, output, workspace, shared
         int continued
 
     cconv_buffer cconv_memory(const void *data, size_t bytes) noexcept nogil       # inline: in the header
@@ -96,6 +96,7 @@ cdef cconv_status plan_weight_gradient(cconv_plan *plan, const cconv_desc *desc)
 cdef cconv_status run_weight_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
 cdef cconv_status plan_input_gradient(cconv_plan *plan, const cconv_desc *desc) noexcept nogil
 cdef cconv_status run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
+cdef cconv_status prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil
 
 cdef inline int import_cconv() except -1:
     """Compare the header that this was compiled with to the module that is installed."""

@@ -29,6 +29,7 @@ cdef extern from "core/cconv.h":
     cconv_status cconv_run_weight_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
     cconv_status cconv_plan_input_gradient(cconv_plan *, const cconv_desc *) noexcept nogil
     cconv_status cconv_run_input_gradient(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
+    cconv_status cconv_prepare(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) noexcept nogil
     void cconv_desc_init(cconv_desc *, cconv_type) noexcept nogil
     cconv_status cconv_desc_dense(cconv_desc *) noexcept nogil
     int64_t cconv_output_length(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t) noexcept nogil
@@ -39,10 +40,12 @@ cdef extern from "core/cconv.h":
     int cconv_abi() noexcept nogil
 
 cdef extern from "crew.h":
+    ctypedef enum crew_work:
+        CREW_RUN, CREW_PACK, CREW_PREPARE
     ctypedef struct crew_job:
         const cconv_plan *plan
         cconv_buffers own
-        bint packing
+        crew_work work
         int64_t status
 
     cconv_status crew_run(const cconv_plan *, int64_t, int64_t, const cconv_buffers *) nogil
@@ -225,13 +228,19 @@ def forget_helpers():
     crew_forget()
 
 
+cdef spare_memory(size_t size):
+    """So many bytes, at least."""
+    memory = spare.pop() if spare else None
+    return memory if memory is not None and memory.nbytes >= size else np.empty(size, np.uint8)
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class _Arrays:
     """The buffers of a run, held until `release`, and a workspace for the plan, if there is one."""
-    cdef Py_buffer buffers[5]
+    cdef Py_buffer buffers[6]
     cdef int held
-    cdef object work
+    cdef object work, shared
     cdef cconv_buffers memory
 
     def __cinit__(self, x, weights, bias, y, Plan plan):
@@ -243,14 +252,17 @@ cdef class _Arrays:
         self.memory.output = self.hold(y, PyBUF_STRIDED)
         if plan is None:
             return
-        self.work = spare.pop() if spare else None
-        if self.work is None or self.work.nbytes < plan.plan.workspace_bytes:
-            self.work = np.empty(plan.plan.workspace_bytes, np.uint8)
+        self.work = spare_memory(plan.plan.workspace_bytes)
         self.memory.workspace = self.hold(self.work, PyBUF_STRIDED)
         if plan.plan.gradient == CCONV_WEIGHT_GRADIENT:
             self.memory.weights, self.memory.output = self.memory.output, self.memory.weights
         elif plan.plan.gradient == CCONV_INPUT_GRADIENT:
             self.memory.input, self.memory.output = self.memory.output, self.memory.input
+
+    cdef share(self, Plan plan):
+        """With memory for what the threads share."""
+        self.shared = spare_memory(plan.plan.shared_bytes)
+        self.memory.shared = self.hold(self.shared, PyBUF_STRIDED)
 
     cdef cconv_buffer hold(self, array, int flags) except *:
         PyObject_GetBuffer(array, &self.buffers[self.held], flags)
@@ -266,17 +278,18 @@ cdef class _Arrays:
         while self.held > 0:
             self.held -= 1
             PyBuffer_Release(&self.buffers[self.held])
-        if self.work is not None and len(spare) < SPARE and self.work.nbytes <= SPARE_BYTES:
-            spare.append(self.work)
-        self.work = None
+        for memory in (self.shared, self.work):     # the last is the next that is taken
+            if memory is not None and len(spare) < SPARE and memory.nbytes <= SPARE_BYTES:
+                spare.append(memory)
+        self.work = self.shared = None
 
 
-cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t threads):
-    """`Plan.share` and `share_packing`."""
+cdef share_job(Plan plan, _Arrays arrays, crew_work work, int64_t parts, int64_t threads):
+    """All of this work, in so many parts (fewer than 2**31) that threads take one after the other."""
     cdef crew_job job
     cdef bint done = False
     memset(&job, 0, sizeof(job))
-    job.plan, job.own, job.packing = &plan.plan, arrays.memory, packing
+    job.plan, job.own, job.work = &plan.plan, arrays.memory, work
     crew_begin(&job, parts, min(threads, parts) - 1)
     try:
         crew_hand_out(&job)
@@ -290,7 +303,6 @@ cdef share_job(Plan plan, _Arrays arrays, bint packing, int64_t parts, int64_t t
         with nogil:
             crew_stop(&job)             # where a signal ends it
             crew_wait(&job)
-        arrays.release()
     check(<cconv_status>job.status)
 
 
@@ -372,7 +384,11 @@ cdef class Plan:
 
     def share_packing(self, w, packed, int64_t parts, int64_t threads):
         """All of that, as `share` does."""
-        share_job(self, _Arrays(w, w, None, packed, None), True, parts, threads)
+        cdef _Arrays arrays = _Arrays(w, w, None, packed, None)
+        try:
+            share_job(self, arrays, CREW_PACK, parts, threads)
+        finally:
+            arrays.release()
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
         """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says, or the gradient that came.
@@ -389,7 +405,14 @@ cdef class Plan:
     def share(self, x, weights, bias, y, int64_t parts, int64_t threads):
         """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, which may be as many as
         that less one, from all calls together."""
-        share_job(self, _Arrays(x, weights, bias, y, self), False, parts, threads)
+        cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
+        try:
+            if self.plan.preparations and threads > self.plan.inputs:
+                arrays.share(self)
+                share_job(self, arrays, CREW_PREPARE, self.plan.preparations, threads)
+            share_job(self, arrays, CREW_RUN, parts, threads)
+        finally:
+            arrays.release()
 
     def suits(self, w, double most):
         """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at
@@ -604,6 +627,9 @@ cdef cconv_status plan_input_gradient(cconv_plan *plan, const cconv_desc *desc) 
 
 cdef cconv_status run_input_gradient(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
     return cconv_run_input_gradient(plan, first, last, buffers)
+
+cdef cconv_status prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers) noexcept nogil:
+    return cconv_prepare(plan, first, last, buffers)
 
 
 cdef bytes capsule_name = (__name__ + "._C_API").encode()       # lives as long as the capsule

@@ -140,8 +140,8 @@ typedef struct cconv_plan {
     cconv_type plane_type;                      /* of the input on its way */
     const struct cconv_kernels *kernels;
     int64_t output[3];                          /* D, H, W of the result */
-    int64_t tasks, packs;
-    size_t packed_bytes, workspace_bytes;
+    int64_t tasks, packs, preparations, inputs;
+    size_t packed_bytes, workspace_bytes, shared_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */
     int alone, deep, upright, form, must_be_finite, dense_weights, read_in_place, near, turning, write_in_place, turn_in_place, stream, channels_last, skips, apart[3];
@@ -149,7 +149,7 @@ typedef struct cconv_plan {
     union { float f32[2]; double f64[2]; } clip;        /* to this */
     int64_t phases[3], cycle[3], reach[3], bands[3], band[3], row_pitch, plane, sums_pitch, sums_plane;
     int gradient;               /* 0, CCONV_WEIGHT_GRADIENT or CCONV_INPUT_GRADIENT; so many channel_blocks, samples together */
-    int64_t channel_blocks, together;
+    int64_t channel_blocks, together, prepared;     /* winograd.c: so many channels of a preparation, in so many blocks */
     double overhead;            /* of its time, over that of its multiplications */
     double inside[3];           /* how many of the products along an axis are not with a border of zeros, of all */
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
@@ -174,7 +174,8 @@ typedef struct cconv_buffers {
     size_t size;                                /* sizeof(cconv_buffers) */
     cconv_buffer input, weights, bias;          /* bias: out_channels values of the type of the sums; NULL: none */
     cconv_buffer output, workspace;
-    int continued;                              /* 1: the workspace is as the last run with this plan and these buffers left it, and can be used on */
+    cconv_buffer shared;                        /* what cconv_prepare made; NULL: nothing */
+    int continued;                              /* 1: the workspace is as the last run with this plan and these buffers left it, and serves on */
 } cconv_buffers;
 
 /* A buffer that begins with element 0. */
@@ -212,6 +213,11 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
 /* Tasks first to last - 1 of plan->tasks.  After an error the output of these tasks is not defined, but for CCONV_ERROR_ARGUMENT and
  * CCONV_ERROR_BUFFER, after which it is what it was. */
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
+
+/* Where threads share the tasks: preparations first to last - 1 of plan->preparations, what all of them would make of the input for themselves,
+ * into buffers->shared, plan->shared_bytes.  In any ranges, which may run at once, but all of them before the first task.  That pays for more threads
+ * than plan->inputs, which is how many tasks see something else; most plans have no preparations, and who wants none leaves `shared` out. */
+cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 /* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient
  * with respect to it and is read, and the weights, which are the result, of the type of the sums.  What it says of results, of

@@ -196,6 +196,7 @@ cconv_status cconv_check_run(const cconv_plan *plan, int64_t first, int64_t last
     held = holds(&b->input, plan->input_extent, d->input_type) && holds(&b->output, plan->output_extent, d->output_type)
            && has(&b->workspace, plan->workspace_bytes, 1);
     held &= plan->prepacked ? has(&b->weights, plan->packed_bytes, 1) : holds(&b->weights, plan->weight_extent, d->weight_type);
+    if (!gradient && b->shared.data) held &= has(&b->shared, plan->shared_bytes, 1);
     if (!gradient && b->bias.data) {
         size = cconv_type_size(d->compute);
         held &= has(&b->bias, (size_t)d->out_channels * size, size);

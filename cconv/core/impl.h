@@ -272,6 +272,8 @@ CCONV_HIDDEN int cconv_winograd_serves(const cconv_plan *plan);
 CCONV_HIDDEN int cconv_winograd_pays(const cconv_plan *plan);
 CCONV_HIDDEN cconv_status cconv_winograd_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
+CCONV_HIDDEN void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *input, char *work, char *shared, char *output);
+CCONV_HIDDEN void cconv_winograd_take(const char *shared, char *work);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
 CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
                                     char *work, char *output);

@@ -87,7 +87,7 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
 /* A plan that was laid out, if there can be as much memory. */
 static cconv_status within_memory(const cconv_plan *plan, cconv_status status)
 {
-    if (status == CCONV_OK && ((uint64_t)plan->workspace_bytes > LARGEST || (uint64_t)plan->packed_bytes > LARGEST)) return CCONV_ERROR_SIZE;
+    if (status == CCONV_OK && ((uint64_t)plan->workspace_bytes > LARGEST || (uint64_t)plan->shared_bytes > LARGEST || (uint64_t)plan->packed_bytes > LARGEST)) return CCONV_ERROR_SIZE;
     return status;
 }
 
@@ -234,13 +234,14 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
 }
 
 CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
-                             char *output, char *workspace, int continued)
+                             char *output, char *workspace, const char *shared, int continued)
 {
     const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
     char *work = cconv_aligned(workspace);
     const way *const way = way_of(plan);
     int64_t index;
     if (way->tables && !plan->tabled && !continued) way->tables(plan, work);
+    if (shared && plan->preparations && !continued) cconv_winograd_take(cconv_aligned(shared), work);
     for (index = first; index < last; index++)
         if (!way->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
     return CCONV_OK;
@@ -249,7 +250,7 @@ CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64
 cconv_status cconv_run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
                              char *output, char *workspace)
 {
-    return run_tasks(plan, first, last, input, weights, bias, output, workspace, 0);
+    return run_tasks(plan, first, last, input, weights, bias, output, workspace, NULL, 0);
 }
 
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
@@ -258,7 +259,20 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
     if (status != CCONV_OK || first == last) return status;
     return run_tasks(plan, first, last, cconv_element(&buffers->input), cconv_element(&buffers->weights),
                            buffers->bias.data ? cconv_element(&buffers->bias) : NULL, cconv_element(&buffers->output),
-                           cconv_element(&buffers->workspace), buffers->continued);
+                           cconv_element(&buffers->workspace), buffers->shared.data ? cconv_element(&buffers->shared) : NULL, buffers->continued);
+}
+
+cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers)
+{
+    cconv_status status;
+    int64_t index;
+    if (!cconv_is_plan(plan, 0) || first < 0 || last < first || last > plan->preparations) return CCONV_ERROR_ARGUMENT;
+    status = cconv_check_run(plan, 0, plan->tasks, buffers, 0);
+    if (status == CCONV_OK && first < last && !buffers->shared.data) status = CCONV_ERROR_BUFFER;
+    for (index = first; index < last && status == CCONV_OK; index++)
+        cconv_winograd_prepare(plan, index, cconv_element(&buffers->input), cconv_aligned(cconv_element(&buffers->workspace)),
+                               cconv_aligned(cconv_element(&buffers->shared)), cconv_element(&buffers->output));
+    return status;
 }
 
 const char *cconv_isa_name(const cconv_plan *plan) { return plan && plan->kernels ? plan->kernels->name : ""; }

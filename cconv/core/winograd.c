@@ -79,7 +79,11 @@ void cconv_winograd_tables(const cconv_plan *plan, char *work)
         t->u[1][c] = (ptrdiff_t)(c * 2 * lanes);
     }
     t->held = 0;
+    t->shared = NULL;
+    t->from = work + plan->v_at;
 }
+
+void cconv_winograd_take(const char *shared, char *work) { ((winograd_tables *)(void *)work)->shared = shared; }
 
 /* A band of a phase of a sample: a unit. */
 typedef struct tile_band {
@@ -157,8 +161,8 @@ static void fetch_slice(const tile_band *b, const cconv_task *seen, int64_t chan
         for (at = 0; at < bytes; at += LINE) PREFETCH(row + at);
 }
 
-/* V; returns 0 where values are not finite or too large. */
-static int transform_input(const tile_band *b, char *work)
+/* V of channels first to last - 1; returns 0 where values are not finite or too large. */
+static int transform_input(const tile_band *b, int64_t first, int64_t last, char *work, char *v)
 {
     const cconv_plan *plan = &b->plan;
     const cconv_winograd_kernels *kernels = kernels_of(plan);
@@ -166,7 +170,6 @@ static int transform_input(const tile_band *b, char *work)
     const cconv_task seen = seen_by(b);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), step = form->step;
     char *plane = work + plan->planes_at, *dealt = work + plan->panel_at, *half = work + plan->ordered_at;
-    char *v = work + plan->v_at + b->first * size;
     double spoilt[MAX_VECTOR] = {0};
     cconv_plan dense = *plan;
     const int64_t together = planes_at_once(plan);
@@ -176,16 +179,16 @@ static int transform_input(const tile_band *b, char *work)
     for (k = 0; k < plan->desc.kernel[0]; k++) {
         const int64_t depth = seen.od * plan->desc.stride[0] + k * plan->desc.dilation[0] - plan->desc.before[0];
         dense.desc.before[0] = plan->desc.before[0] - k * plan->desc.dilation[0];
-        for (c = 0; c < plan->channels; c++) {
+        for (c = first; c < last; c++) {
             i = c % together;
             if (i == 0)
-                cconv_load_planes(&dense, &seen, b->input + c * plan->desc.input_stride[1], least(together, plan->channels - c), plane, c == 0);
+                cconv_load_planes(&dense, &seen, b->input + c * plan->desc.input_stride[1], least(together, plan->channels - c), plane, c == first);
             fetch_slice(b, &seen, c + 1, depth);
             for (r = 0; r < (b->rows - 1) * step + form->seen; r++)
                 kernels->deal(plane + (i * plan->plane + r * plan->row_pitch) * size, dealt + (r % step * form->dealt * plan->dealt_plane + r / step * b->columns) * size,
                               (ptrdiff_t)plan->dealt_plane, b->columns, cconv_beyond(plan), spoilt);
             kernels->forward(dealt, (ptrdiff_t)plan->dealt_plane, (ptrdiff_t)b->columns, half,
-                             v + (c * plan->desc.kernel[0] + k) * plan->v_pitch * size, (ptrdiff_t)plan->v_plane, b->rows * b->columns);
+                             v + ((c * plan->desc.kernel[0] + k) * plan->v_pitch + b->first) * size, (ptrdiff_t)plan->v_plane, b->rows * b->columns);
         }
     }
     return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
@@ -203,7 +206,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     for (product = 0; product < square(form->seen); product++) {
         const int64_t i = product / form->seen, j = product % form->seen;
         const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
-        const char *v = work + plan->v_at + product * plan->v_plane * size;
+        const char *v = t->from + product * plan->v_plane * size;
         const char *filter = u + (form->filter[i] * form->filters + form->filter[j]) * filter_values(plan) * size;
         char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
@@ -281,13 +284,14 @@ int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const
 static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t first, int64_t units, const char *input,
                       const char *weights, const char *bias, char *work, char *output)
 {
-    const uint64_t spoilt = ((const winograd_tables *)(const void *)work)->spoilt;
+    const winograd_tables held = *(const winograd_tables *)(const void *)work;
     int64_t i;
     tile_band b;
     for (i = 0; i < units; i++)
-        if (spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !cconv_winograd_locally(&b.plan, &b.task, b.input, weights, bias, work, b.output))
+        if (held.spoilt >> i & 1 && find_band(plan, task, first + i, input, output, &b) && !cconv_winograd_locally(&b.plan, &b.task, b.input, weights, bias, work, b.output))
             return 0;
     cconv_winograd_tables(plan, work);
+    cconv_winograd_take(held.shared, work);
     return 1;
 }
 
@@ -304,52 +308,89 @@ static void finish(tile_band *b, const char *bias, char *work)
     cconv_store_band(plan, &b->task, work + plan->turned_at, plan->band[2], plan->sums_plane, bias, b->output);
 }
 
-/* V of some units, if it is not there from the block of output channels before. */
-static void transform_units(const cconv_plan *plan, const cconv_task *task, int64_t first, int64_t units, const char *input,
-                            const char *weights, char *work, char *output)
+/* The units of those tasks that differ in their output channels alone. */
+typedef struct unit_range {
+    int64_t index, group, first, count;
+} unit_range;
+
+static unit_range units_of(const cconv_plan *plan, int64_t index)
 {
-    const int64_t key = 1 + first / plan->units + task->group * plan->desc.batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    const uint64_t one = 1;
-    winograd_tables *t = (winograd_tables *)(void *)work;
-    int64_t i;
-    int wild = 0;
+    const int64_t all = plan->desc.batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
+    unit_range r;
+    r.index = index;
+    r.group = index / blocks;
+    r.first = index % blocks * plan->units;
+    r.count = least(plan->units, all - r.first);
+    return r;
+}
+
+void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *input, char *work, char *shared, char *output)
+{
+    const unit_range units = units_of(plan, index / plan->channel_blocks);
+    const int64_t block = index % plan->channel_blocks, first = block * plan->prepared;
+    char *spoilt = shared + units.index * (v_header(plan) + v_bytes(plan)) + block * plan->units, *v = spoilt - block * plan->units + v_header(plan);
+    int64_t i, tiles = 0;
+    cconv_task task = cconv_no_task();
     tile_band b;
-    if (t->held == key) return;
-    t->held = key;
+    task.group = units.group;
+    for (i = 0; i < units.count; i++) {
+        if (!find_band(plan, &task, units.first + i, input, output, &b)) continue;
+        b.first = tiles;
+        tiles += b.rows * b.columns;
+        spoilt[i] = (char)!transform_input(&b, first, least(first + plan->prepared, plan->channels), work, v);
+    }
+}
+
+/* V of some units, if it is not there from the block of output channels before. */
+static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
+{
+    winograd_tables *t = (winograd_tables *)(void *)work;
+    const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
+    int64_t i, k;
+    int wild = 0;
+    cconv_task task = cconv_no_task();
+    tile_band b;
+    if (t->held == units->index + 1) return;
+    task.group = units->group;
+    t->held = units->index + 1;
     t->tiles = 0;
     t->spoilt = 0;
-    for (i = 0; i < plan->tiles; i++) wild |= weights[task->group * plan->tiles + i];
-    for (i = 0; i < units; i++) {
-        if (!find_band(plan, task, first + i, input, output, &b)) continue;
+    t->from = shared ? shared + v_header(plan) : work + plan->v_at;
+    for (i = 0; i < plan->tiles; i++) wild |= weights[units->group * plan->tiles + i];
+    for (i = 0; i < units->count; i++) {
+        int spoilt = wild;
+        if (!find_band(plan, &task, units->first + i, input, output, &b)) continue;
         b.first = t->tiles;
-        if (wild || !transform_input(&b, work)) t->spoilt |= one << i;
-        else t->tiles += b.rows * b.columns;
+        t->tiles += b.rows * b.columns;
+        for (k = 0; k < plan->channel_blocks && shared; k++) spoilt |= shared[k * plan->units + i];
+        if (!spoilt && !shared) spoilt = !transform_input(&b, 0, plan->channels, work, work + plan->v_at);
+        t->spoilt |= (uint64_t)spoilt << i;
     }
+    if (wild) t->tiles = 0;
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
                        char *output)
 {
     const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->compute), block = index % plan->out_blocks;
-    const int64_t all = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], blocks = parts(all, plan->units);
-    const int64_t first = index / plan->out_blocks % blocks * plan->units, units = least(plan->units, all - first);
+    const int64_t size = (int64_t)cconv_type_size(d->compute);
+    const unit_range units = units_of(plan, index / plan->out_blocks);
     const winograd_tables *t = (const winograd_tables *)(const void *)work;
     int64_t i, tiles = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
-    task.group = index / plan->out_blocks / blocks;
-    cconv_block_of(plan, block, &task);
-    transform_units(plan, &task, first, units, input, weights, work, output);
+    task.group = units.group;
+    cconv_block_of(plan, index % plan->out_blocks, &task);
+    find_input(plan, &units, input, weights, work, output);
     multiply(plan, &task, t->tiles, products_of(plan, weights, task.group), work);
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
         memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));
-    for (i = 0; i < units; i++) {
-        if (t->spoilt >> i & 1 || !find_band(plan, &task, first + i, input, output, &b)) continue;
+    for (i = 0; i < units.count; i++) {
+        if (!find_band(plan, &task, units.first + i, input, output, &b)) continue;
         b.first = tiles;
         tiles += b.rows * b.columns;
-        finish(&b, bias, work);
+        if (!(t->spoilt >> i & 1)) finish(&b, bias, work);
     }
-    return t->spoilt == 0 || run_spoilt(plan, &task, first, units, input, weights_of(plan, weights), bias, work, output);
+    return t->spoilt == 0 || run_spoilt(plan, &task, units.first, units.count, input, weights_of(plan, weights), bias, work, output);
 }

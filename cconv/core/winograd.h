@@ -13,8 +13,10 @@ enum { KERNEL = 9, UPRIGHT = 6 };       /* weights of a tile's kernel; products 
  * what V holds, if anything. */
 typedef struct winograd_tables {
     ptrdiff_t v[BLOCK_TAPS], u[2][BLOCK_TAPS];
+    const char *shared;         /* every V, made before; or NULL */
+    const char *from;           /* V */
     int64_t held, tiles;        /* 1 + the index of the units and group; how many tiles they have */
-    uint64_t spoilt;            /* a bit for each unit that is not among them */
+    uint64_t spoilt;            /* a bit for each unit that goes another way */
 } winograd_tables;
 
 /* What a tile is along an axis: `edge` outputs that see `seen` inputs, `step` after those of the tile before, of which `deal` leaves
@@ -43,6 +45,14 @@ CCONV_INLINE const cconv_winograd_kernels *kernels_of(const cconv_plan *plan)
 }
 
 CCONV_INLINE int64_t square(int64_t n) { return n * n; }
+
+/* Bytes of V; in shared memory, behind a byte for each unit and part of its channels, which says whether it is spoilt. */
+CCONV_INLINE int64_t v_bytes(const cconv_plan *plan)
+{
+    return up((square(form_of(plan)->seen) * plan->v_plane + SLACK) * (int64_t)cconv_type_size(plan->desc.compute), 64);
+}
+
+CCONV_INLINE int64_t v_header(const cconv_plan *plan) { return up(plan->channel_blocks * plan->units, 64); }
 
 /* Of the dilation. */
 CCONV_INLINE int64_t phases_of(const cconv_plan *plan, int a) { return least(plan->desc.dilation[a], plan->output[a]); }

@@ -10,7 +10,7 @@ enum {
     ENOUGH_TILES = 56,                  /* of a band: V and M stay near */
     SHARED_TILES = 112,                 /* of a task of several units, for the weights to be used often */
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
-    MOST_BYTES = 1 << 23,
+    MOST_BYTES = 1 << 23,               /* and of every V, if threads share them */
     MOST_UNITS = 64,                    /* of a task */
     WINOGRAD_SHARED = 32,                /* outputs of a task, for several workers: each transforms the input once */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
@@ -165,6 +165,17 @@ int cconv_winograd_pays(const cconv_plan *plan)
     return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute)) + ordered;
 }
 
+/* Where tasks differ in their output channels alone, threads that share them can share V. */
+static void plan_preparations(cconv_plan *plan)
+{
+    const int64_t inputs = plan->inputs = plan->tasks / plan->out_blocks;
+    plan->prepared = up(parts(plan->channels, parts(SHARES, inputs)), planes_at_once(plan));
+    plan->channel_blocks = parts(plan->channels, plan->prepared);
+    if (plan->out_blocks == 1 || times(inputs, v_header(plan) + v_bytes(plan)) > MOST_BYTES) return;
+    plan->preparations = inputs * plan->channel_blocks;
+    plan->shared_bytes = (size_t)(inputs * (v_header(plan) + v_bytes(plan)) + 64);
+}
+
 cconv_status cconv_winograd_lay_out(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
@@ -238,7 +249,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->ordered_at = (size_t)at;          /* half transformed */
     at += up(2 * products * lanes * size, 64);
     plan->v_at = (size_t)at;
-    at += up((products * plan->v_plane + SLACK) * size, 64);
+    at += v_bytes(plan);
     plan->bias_at = (size_t)at;
     at += up((plan->sums_pitch + SLACK) * size, 64);
     plan->sums_at = (size_t)at;
@@ -247,5 +258,6 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
     status = cconv_winograd_local_workspace(plan, &local);
     plan->workspace_bytes = (size_t)most(at + 64, (int64_t)local);
+    plan_preparations(plan);
     return status;
 }
