@@ -49,7 +49,7 @@ static int whole_life(cconv_desc *d)
 {
     cconv_plan plan;
     cconv_buffers b = {sizeof b, cconv_memory(input, sizeof input), cconv_memory(weights, sizeof weights), cconv_memory(weights, sizeof weights),
-                       cconv_memory(output, sizeof output), cconv_memory(work, sizeof work)};
+                       cconv_memory(output, sizeof output), cconv_memory(work, sizeof work), {0}, 0};
     const cconv_buffer to = cconv_memory(packed, sizeof packed);
     if (cconv_desc_dense(d) != CCONV_OK) fail("cconv_desc_dense");
     d->rank = cconv_rank(d, &b.weights);
@@ -62,7 +62,7 @@ static int whole_life(cconv_desc *d)
     if (d->output_type == d->compute && d->interleave == 1) {
         b.weights = b.output, b.output = cconv_memory(weights, sizeof weights);
         if (cconv_plan_weight_gradient(&plan, d) != CCONV_OK || plan.workspace_bytes > sizeof work) fail("cconv_plan_weight_gradient");
-        if (cconv_run_weight_gradient(&plan, 0, plan.tasks, &(cconv_buffers){sizeof b, b.input, cconv_memory(packed, sizeof packed), {0}, b.weights, b.workspace}))
+        if (cconv_run_weight_gradient(&plan, 0, plan.tasks, &(cconv_buffers){sizeof b, b.input, cconv_memory(packed, sizeof packed), {0}, b.weights, b.workspace, {0}, 0}))
             fail("cconv_run_weight_gradient");
     }
     return 1;
@@ -169,7 +169,7 @@ static double time_call(const char *isa, int border, int pack)
     cconv_desc d;
     cconv_plan plan, watched;
     cconv_buffers b = {sizeof b, cconv_memory(input, sizeof input), cconv_memory(weights, sizeof weights), {0}, cconv_memory(output, sizeof output),
-                       cconv_memory(work, sizeof work)};
+                       cconv_memory(work, sizeof work), {0}, 0};
     const cconv_buffer to = cconv_memory(packed, sizeof packed);
     struct cconv_kernels table;
     cconv_type_kernels f32;

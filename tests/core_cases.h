@@ -220,7 +220,8 @@ static test three_by_three(void)
 {
     test t = plain();
     const int64_t dilation = chance(3) ? pick(2, 4) : 1;
-    channels(&t, pick(1, chance(4) ? 140 : 9), pick(1, chance(2) ? 9 : 40));
+    if (chance(3)) channels(&t, pick(1, chance(4) ? 40 : 9), pick(64, 140));
+    else channels(&t, pick(1, chance(4) ? 140 : 9), pick(1, chance(2) ? 9 : 40));
     window(&t, 1, 3, 1, dilation, 3), window(&t, 2, 3, 1, chance(4) ? pick(1, 5) : dilation, 3);
     if (dilation > 1 && !chance(4)) t.d.border = CCONV_CONSTANT;
     if (chance(4)) window(&t, 1, 3, 2, 1, 3), window(&t, 2, 3, 2, 1, 3);

@@ -17,7 +17,7 @@ run_of_copy *COPY(const float *picture, const float *kernel, float *results)
 {
     static double work[1 << 16];
     cconv_buffers b = {sizeof b, cconv_memory(picture, HEIGHT * WIDTH * sizeof *picture), cconv_memory(kernel, OUTPUTS * 9 * sizeof *kernel),
-                       {0}, cconv_memory(results, RESULTS * sizeof *results), cconv_memory(work, sizeof work)};
+                       {0}, cconv_memory(results, RESULTS * sizeof *results), cconv_memory(work, sizeof work), {0}, 0};
     cconv_desc d;
     cconv_plan plan;
     cconv_desc_init(&d, CCONV_F32);

@@ -182,12 +182,13 @@ static void check_buffers(const cconv_desc *d, const cconv_plan *plan)
 {
     static double few[32];
     const cconv_buffer tiny = cconv_memory(few, (size_t)pick(0, (int64_t)sizeof few));
-    const cconv_buffers b = {sizeof b, tiny, tiny, chance(2) ? tiny : held(NULL, 0, 0), tiny, tiny};
+    const cconv_buffers b = {sizeof b, tiny, tiny, chance(2) ? tiny : held(NULL, 0, 0), tiny, tiny, chance(2) ? tiny : held(NULL, 0, 0), 0};
     const int rank = cconv_rank(d, &tiny);
     if (rank < 0 || (rank > 4 && rank != CCONV_BOX_RANK && rank != CCONV_INTEGER_RANK)) fail("the rank");
     if (!plan) return;
     if (rank && plan->weight_extent[1] > (int64_t)tiny.bytes) fail("a rank of weights that are not there");
     if (plan->tasks > 0 && cconv_run(plan, plan->tasks - 1, plan->tasks, &b) != CCONV_ERROR_BUFFER) fail("a run with too little memory");
+    if (plan->preparations && cconv_prepare(plan, 0, 1, &b) != CCONV_ERROR_BUFFER) fail("preparations with too little memory");
     if (plan->packed_bytes > tiny.bytes && cconv_pack_weights(plan, 0, 1, &tiny, &tiny) != CCONV_ERROR_BUFFER) fail("weights were packed into too little memory");
 }
 

@@ -78,7 +78,7 @@ static void run_plan(const test *t, const cconv_plan *plan, unsigned char *out)
     char *x = copy_of(x_image, t->x.bytes), *w = copy_of(w_image, t->w.bytes), *bias = copy_of(b_image, bias_bytes);
     char *packed = piece(plan->packed_bytes, (size_t)odd), *y = pattern((size_t)t->y.bytes);
     cconv_buffers b = {sizeof b, held(x, t->x.bytes, t->x.first), held(w, t->w.bytes, t->w.first), held(t->bias ? bias : NULL, bias_bytes, 0),
-                       held(y, t->y.bytes, t->y.first), {0}};
+                       held(y, t->y.bytes, t->y.first), {0}, {0}, 0};
     const cconv_buffer to = cconv_memory(packed + odd, plan->packed_bytes);
     if (plan->prepacked && cconv_pack_weights(plan, 0, plan->packs, &b.weights, &to) != CCONV_OK) fail("cconv_pack_weights");
     if (plan->prepacked) b.weights = to;
@@ -122,7 +122,7 @@ static void try_gradient(test *t)
     if (cconv_plan_weight_gradient(&plan, d) != CCONV_OK) fail("cconv_plan_weight_gradient");
     {
         char *x = copy_of(x_image, t->x.bytes), *g = copy_of(g_image, t->y.bytes), *w = pattern((size_t)t->w.bytes);
-        cconv_buffers b = {sizeof b, held(x, t->x.bytes, t->x.first), held(w, t->w.bytes, t->w.first), {0}, held(g, t->y.bytes, t->y.first), {0}};
+        cconv_buffers b = {sizeof b, held(x, t->x.bytes, t->x.first), held(w, t->w.bytes, t->w.first), {0}, held(g, t->y.bytes, t->y.first), {0}, {0}, 0};
         status = run_ranges(&plan, &b, cconv_run_weight_gradient);
         if (status != CCONV_OK && (finite || status != CCONV_ERROR_WEIGHTS)) fail(cconv_strerror(status));
         take_results(&t->w, w, got);

@@ -74,7 +74,7 @@ static cconv_status run_gradient(const test *t, const cconv_plan *plan, int at_e
         = of_input ? cconv_run_input_gradient : cconv_run_weight_gradient;
     const cconv_buffer read = held(x, a->bytes, a->first), written = held(w, to->bytes, to->first);
     cconv_buffers memory = {sizeof memory, of_input ? written : read, of_input ? read : written, held(NULL, 0, 0),
-                            held(g, t->y.bytes, t->y.first), held(work, (int64_t)plan->workspace_bytes + odd, odd)};
+                            held(g, t->y.bytes, t->y.first), held(work, (int64_t)plan->workspace_bytes + odd, odd), {0}, 0};
     memcpy(x, of_input ? w_image : x_image, (size_t)a->bytes), memcpy(g, g_image, (size_t)t->y.bytes);
     memset(w, pattern, (size_t)to->bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
@@ -129,7 +129,7 @@ static void check_gradient(test *t)
         cconv_status status;
         d->isa = cconv_isa_list(i);
         if (cconv_plan_weight_gradient(&plan, d) != CCONV_OK) fail("cconv_plan_weight_gradient");
-        const cconv_buffers none = {sizeof none, {0}, {0}, {0}, {0}, {0}};
+        const cconv_buffers none = {sizeof none, {0}, {0}, {0}, {0}, {0}, {0}, 0};
         if (cconv_run(&plan, 0, plan.tasks, &none) != CCONV_ERROR_ARGUMENT) fail("a gradient's plan was run");
         cases++;
         status = run_gradient(t, &plan, 1, 0, got);

@@ -20,7 +20,7 @@
 #define END_OF_TEST exit(1)
 #endif
 
-enum { INPUT, WEIGHT, PACKED, BIAS, OUTPUT, WORK, SLOTS };
+enum { INPUT, WEIGHT, PACKED, BIAS, OUTPUT, WORK, SHARED, SLOTS };
 enum { MOST = 1 << 22, ARENA = 1 << 26, ALONE = 1 << 20 };
 __extension__ typedef __int128 wide;
 
@@ -48,7 +48,7 @@ static unsigned char x_image[MOST * 8], w_image[MOST * 8], b_image[1 << 12], got
 static double xs[MOST], ws[MOST], bs[512], magnitude[MOST], mixed[512], largest, worst, worst_mixed;
 static long double sums[MOST];
 static int64_t y_at[MOST];      /* where the elements of the output lie */
-static long cases;
+static long cases, prepared;
 
 /* A sanitizer that ends the program does so with a signal, so that the descriptor is shown. */
 const char *__asan_default_options(void);
@@ -135,11 +135,12 @@ static cconv_buffer held(char *data, int64_t bytes, int64_t first)
 /* A run that must be refused: one of its buffers is a byte too short, begins elsewhere, or is not there. */
 static void spoil(cconv_buffers *b)
 {
-    cconv_buffer *const which[] = {&b->input, &b->weights, &b->output, &b->workspace};
-    cconv_buffer *const one = which[pick(0, 3)];
+    cconv_buffer *const which[] = {&b->input, &b->weights, &b->output, &b->workspace, &b->shared};
+    cconv_buffer *const one = which[pick(0, b->shared.data ? 4 : 3)];
     const int how = (int)pick(0, 2);
     if (how == 0 && one->bytes > 0) one->bytes--;
     else if (how == 1) one->first++;
+    else if (one == &b->shared) one->bytes--;       /* it need not be there */
     else one->data = NULL;
 }
 

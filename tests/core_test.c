@@ -51,17 +51,30 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
     cconv_buffers memory = {sizeof memory, held(x, t->x.bytes, t->x.first + shift * d->input_stride[0]), plan->prepacked ? target : plain_weights,
                             held(t->bias ? b : NULL, compute * d->out_channels, 0),
                             held(y, t->y.bytes, t->y.first + shift * d->output_stride[0]),
-                            held(work, (int64_t)plan->workspace_bytes + odd, odd)};
+                            held(work, (int64_t)plan->workspace_bytes + odd, odd), {0}, 0};
     memcpy(x, x_image, (size_t)t->x.bytes), memcpy(w, w_image, (size_t)t->w.bytes), memcpy(b, b_image, (size_t)(compute * d->out_channels));
     memset(y, pattern, (size_t)t->y.bytes), memset(packed, pattern, plan->packed_bytes), memset(work, pattern, plan->workspace_bytes + (size_t)odd);
     ends[parts] = plan->packs;
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->packs);
     for (i = parts - 1; i >= 0 && plan->prepacked; i--)
         if (cconv_pack_weights(plan, ends[i], ends[i + 1], &plain_weights, &target) != CCONV_OK) fail("cconv_pack_weights");
+    if (plan->preparations && cut && pick(0, 2)) {
+        char *shared = place(SHARED, (int64_t)plan->shared_bytes + odd, 1, at_end);
+        memory.shared = held(shared, (int64_t)plan->shared_bytes + odd, odd);
+        memset(shared, pattern, plan->shared_bytes + (size_t)odd);
+        for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->preparations);
+        ends[parts] = plan->preparations;
+        for (i = parts - 1; i >= 0; i--)
+            if (cconv_prepare(plan, ends[i], ends[i + 1], &memory) != CCONV_OK) fail("cconv_prepare");
+        for (i = 0; i < odd; i++) if ((unsigned char)shared[i] != pattern) fail("bytes before what is shared were written");
+        prepared++;
+    }
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
-    for (i = parts - 1; i >= 0; i--)
+    for (i = parts - 1; i >= 0; i--) {
         if (cconv_run(plan, ends[i], ends[i + 1], &memory) != CCONV_OK) fail("cconv_run");
+        memory.continued = ends[i] < ends[i + 1] && pick(0, 1);
+    }
     for (i = 0; i < odd; i++) if ((unsigned char)work[i] != pattern) fail("bytes before the workspace were written");
     collect(t, y, pattern, shift * n, sample < 0 ? n * d->batch : n, out);
     if (sample >= 0 || !t->x.bytes || !t->y.bytes) return;
@@ -272,6 +285,7 @@ int main(int argc, char **argv)
         t = for_gradient(3);
         check_input_gradient(&t);
     }
-    printf("%ld cases, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, descriptors, seed, worst, worst_mixed);
+    if (!prepared && share == 1) fail("no run was prepared");
+    printf("%ld cases, %ld of them prepared, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, prepared, descriptors, seed, worst, worst_mixed);
     return 0;
 }

@@ -64,6 +64,27 @@ def test_without_a_thread_to_be_had(tmp_path):
     assert done.stdout == "True\n", done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("shape, outputs, options", [
+    ((1, 70, 28, 28), 130, {}), ((3, 40, 9, 11), 64, {}), ((1, 48, 20, 19), 96, {"dilation": 2, "padding": 2}), ((1, 33, 30, 31), 200, {"stride": 2}),
+    ((2, 12, 5, 10, 9), 64, {"stride": (1, 2, 2)}), ((2, 128, 14, 14), 128, {"groups": 2}),
+])
+def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, layout):
+    """By more threads than there are different inputs; values that are not finite spoil what sees them, and nothing else."""
+    options = {"padding": 1, "algorithm": "winograd"} | options
+    w = rng.standard_normal((outputs, shape[1] // options.get("groups", 1), *[3] * (len(shape) - 2))).astype(np.float32)
+    x = rng.standard_normal(shape).astype(np.float32)
+    spoilt = x.copy()
+    spoilt[-1, 5, ..., 3, 4], spoilt[-1, -1, ..., 0, 0] = np.nan, np.inf
+    layer = cconv.Conv(w, None, **options, layout=layout)
+    for values in (x, spoilt):
+        values = values if layout == "channels_first" else np.ascontiguousarray(np.moveaxis(values, 1, -1))
+        want = layer(values, workers=1)
+        for workers in (2, 3, 9):
+            np.testing.assert_array_equal(layer(values, workers=workers), want)
+    assert np.isnan(want).any() and np.isfinite(want).any()
+
+
 def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():
     w = W.copy()
     w[-1, -1, -1, -1] = np.inf

@@ -175,7 +175,7 @@ typedef struct cconv_buffers {
     cconv_buffer input, weights, bias;          /* bias: out_channels values of the type of the sums; NULL: none */
     cconv_buffer output, workspace;
     cconv_buffer shared;                        /* what cconv_prepare made; NULL: nothing */
-    int continued;                              /* 1: the workspace is as the last run with this plan and these buffers left it, and serves on */
+    int continued;                              /* 1: the workspace is as the last task run with this plan and these buffers left it, and serves on */
 } cconv_buffers;
 
 /* A buffer that begins with element 0. */

@@ -169,7 +169,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
 static void plan_preparations(cconv_plan *plan)
 {
     const int64_t inputs = plan->inputs = plan->tasks / plan->out_blocks;
-    plan->prepared = up(parts(plan->channels, parts(SHARES, inputs)), planes_at_once(plan));
+    plan->prepared = up(parts(plan->channels, parts(SHARES, most(1, inputs))), planes_at_once(plan));
     plan->channel_blocks = parts(plan->channels, plan->prepared);
     if (plan->out_blocks == 1 || times(inputs, v_header(plan) + v_bytes(plan)) > MOST_BYTES) return;
     plan->preparations = inputs * plan->channel_blocks;
