@@ -12,7 +12,7 @@ enum {
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
     MOST_BYTES = 1 << 23,               /* and of every V, if threads share them */
     MOST_UNITS = 64,                    /* of a task */
-    WINOGRAD_SHARED = 32,                /* outputs of a task, for several workers: each transforms the input once */
+    OUTPUTS_OF_TASK = 32,               /* M stays in the second cache, and there are tasks for threads */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
     MOST_SLICES = 1 << 20,
     MOST_CHANNELS = 1 << 20,
@@ -204,7 +204,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     }
     plan->apart[0] = 1;
     most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (size * (products * slices_of(plan) + sums * plan->outputs));
+                 / (size * (products * slices_of(plan) + sums * least(plan->outputs, OUTPUTS_OF_TASK)));
     shared = least(SHARED_TILES, most_tiles);
     most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
     block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
@@ -220,8 +220,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
-    plan->out_blocks = 1;
-    while (plan->tasks * plan->out_blocks < SHARES && plan->outputs >= 2 * plan->out_blocks * WINOGRAD_SHARED) plan->out_blocks *= 2;
+    plan->out_blocks = most(1, plan->outputs / OUTPUTS_OF_TASK);
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
