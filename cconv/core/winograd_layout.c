@@ -220,7 +220,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
-    plan->out_blocks = most(1, plan->outputs / OUTPUTS_OF_TASK);
+    plan->out_blocks = parts(plan->outputs, OUTPUTS_OF_TASK);
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_note_weights(plan);
