@@ -93,7 +93,7 @@ SPARE, SPARE_BYTES, PACKED_BYTES = 8, 1 << 24, 1 << 24
 cdef enum:
     LOOK = 50000000         # ns between two looks for Ctrl-C
 
-STORED = frozenset(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "f4", "f8"))
+STORED = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "f4", "f8")))     # a generator expression would bring 9 KB
 
 
 cdef object ndarray = np.ndarray
@@ -385,10 +385,8 @@ cdef class Plan:
     def share_packing(self, w, packed, int64_t parts, int64_t threads):
         """All of that, as `share` does."""
         cdef _Arrays arrays = _Arrays(w, w, None, packed, None)
-        try:
-            share_job(self, arrays, CREW_PACK, parts, threads)
-        finally:
-            arrays.release()
+        share_job(self, arrays, CREW_PACK, parts, threads)
+        arrays.release()
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
         """Tasks first to last - 1 of the arrays that the plan was made for; `weights`: as `prepacked` says, or the gradient that came.
@@ -406,13 +404,11 @@ cdef class Plan:
         """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, which may be as many as
         that less one, from all calls together."""
         cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
-        try:
-            if self.plan.preparations and threads > self.plan.inputs:
-                arrays.share(self)
-                share_job(self, arrays, CREW_PREPARE, self.plan.preparations, threads)
-            share_job(self, arrays, CREW_RUN, parts, threads)
-        finally:
-            arrays.release()
+        if self.plan.preparations and threads > self.plan.inputs:
+            arrays.share(self)
+            share_job(self, arrays, CREW_PREPARE, self.plan.preparations, threads)
+        share_job(self, arrays, CREW_RUN, parts, threads)
+        arrays.release()
 
     def suits(self, w, double most):
         """Whether the plan would be the same for these weights, of the same layout: the magnitudes for a result add up to `most` at
