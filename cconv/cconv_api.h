@@ -90,6 +90,7 @@ static int import_cconv(void)
 #define cconv_run_weight_gradient(plan, first, last, buffers) (cconv_table->run_weight_gradient(plan, first, last, buffers))
 #define cconv_plan_input_gradient(plan, desc) (cconv_table->plan_input_gradient(plan, desc))
 #define cconv_run_input_gradient(plan, first, last, buffers) (cconv_table->run_input_gradient(plan, first, last, buffers))
+#define cconv_prepare(plan, first, last, buffers) (cconv_table->prepare(plan, first, last, buffers))
 #define cconv_isa_name(plan) (cconv_table->isa_name(plan))
 #define cconv_isa_list(i) (cconv_table->isa_list(i))
 

@@ -14,6 +14,8 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport getenv
 from libc.string cimport memset
 
+from threading import main_thread
+
 import numpy as np
 
 from .loop import BORDERS      # numbered as in cconv.h
@@ -38,6 +40,12 @@ cdef extern from "core/cconv.h":
     const char *cconv_isa_name(const cconv_plan *) noexcept nogil
     const char *cconv_isa_list(int) noexcept nogil
     int cconv_abi() noexcept nogil
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident()
+
+cdef extern from "<stdint.h>":
+    const int64_t INT64_MAX
 
 cdef extern from "crew.h":
     ctypedef enum crew_work:
@@ -230,7 +238,11 @@ def forget_helpers():
 
 cdef spare_memory(size_t size):
     """So many bytes, at least."""
-    memory = spare.pop() if spare else None
+    memory = None
+    try:
+        memory = spare.pop() if spare else None
+    except IndexError:                  # another thread, without a lock of the interpreter's, was faster
+        pass
     return memory if memory is not None and memory.nbytes >= size else np.empty(size, np.uint8)
 
 
@@ -288,6 +300,7 @@ cdef share_job(Plan plan, _Arrays arrays, crew_work work, int64_t parts, int64_t
     """All of this work, in so many parts (fewer than 2**31) that threads take one after the other."""
     cdef crew_job job
     cdef bint done = False
+    cdef int64_t patience = LOOK
     memset(&job, 0, sizeof(job))
     job.plan, job.own, job.work = &plan.plan, arrays.memory, work
     crew_begin(&job, parts, min(threads, parts) - 1)
@@ -295,9 +308,15 @@ cdef share_job(Plan plan, _Arrays arrays, crew_work work, int64_t parts, int64_t
         crew_hand_out(&job)
         while crew_call(&job, threads - 1):
             continue
+        # Signals are the main thread's.  Another must not come back for the interpreter's lock while helpers work on its stack: at the
+        # interpreter's end it may not get it, and be gone.
+        if PyThread_get_thread_ident() != main_thread().ident:
+            patience = INT64_MAX
         while not done:
             with nogil:
-                done = crew_own(&job, LOOK)
+                done = crew_own(&job, patience)
+                if done:
+                    crew_wait(&job)
             PyErr_CheckSignals()
     finally:
         with nogil:
@@ -401,8 +420,8 @@ cdef class Plan:
         check(status)
 
     def share(self, x, weights, bias, y, int64_t parts, int64_t threads):
-        """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, which may be as many as
-        that less one, from all calls together."""
+        """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, as many as that less one
+        if they are to be had."""
         cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
         if self.plan.preparations and threads > self.plan.inputs:
             arrays.share(self)
@@ -429,6 +448,11 @@ cdef class Plan:
     @property
     def tasks(self):
         return self.plan.tasks
+
+    @property
+    def preparations(self):
+        """What threads that share the tasks do together before."""
+        return self.plan.preparations
 
     @property
     def packs(self):

@@ -1,7 +1,7 @@
-"""How many threads may work, and the pool they come from.
+"""How many threads may work, and the pool of the loop (the engine's helpers: crew.h).
 
 No pool exists before the first call that pays for one, none is inherited by a forked child, and
-a call made from inside a worker runs serially.
+a call made from inside one of its workers runs serially.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->packs);
     for (i = parts - 1; i >= 0 && plan->prepacked; i--)
         if (cconv_pack_weights(plan, ends[i], ends[i + 1], &plain_weights, &target) != CCONV_OK) fail("cconv_pack_weights");
+    if (plan->preparations && cconv_prepare(plan, 0, 1, &memory) != CCONV_ERROR_BUFFER) fail("prepared into nothing");
     if (plan->preparations && cut && pick(0, 2)) {
         char *shared = place(SHARED, (int64_t)plan->shared_bytes + odd, 1, at_end);
         memory.shared = held(shared, (int64_t)plan->shared_bytes + odd, odd);

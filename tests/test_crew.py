@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cconv
+from cconv.compute import share
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((1, 32, 40, 40)).astype(np.float32)
@@ -22,7 +23,7 @@ def every_call_is_shared(monkeypatch):
 
 
 def test_calls_from_many_threads_share_the_helpers():
-    """More owners than seats in the pool, each with its own plan, weights and result."""
+    """More owners than cores, each with its own plan, weights and result."""
     layers = [cconv.Conv(W * k, padding=1) for k in range(1, 5)]
     wanted, errors = [layer(X, workers=1) for layer in layers], []
 
@@ -66,12 +67,14 @@ def test_without_a_thread_to_be_had(tmp_path):
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("shape, outputs, options", [
-    ((1, 70, 28, 28), 130, {}), ((3, 40, 9, 11), 64, {}), ((1, 48, 20, 19), 96, {"dilation": 2, "padding": 2}), ((1, 33, 30, 31), 200, {"stride": 2}),
+    ((1, 70, 28, 28), 130, {}), ((3, 40, 9, 11), 64, {}), ((1, 48, 20, 19), 96, {"dilation": 2, "padding": 2}), ((1, 128, 30, 31), 200, {"stride": 2}),
     ((2, 12, 5, 10, 9), 64, {"stride": (1, 2, 2)}), ((2, 128, 14, 14), 128, {"groups": 2}),
 ])
-def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, layout):
+def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, layout, monkeypatch):
     """By more threads than there are different inputs; values that are not finite spoil what sees them, and nothing else."""
     options = {"padding": 1, "algorithm": "winograd"} | options
+    prepared = []
+    monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (prepared.append(plan.preparations), share(plan, *rest)))
     w = rng.standard_normal((outputs, shape[1] // options.get("groups", 1), *[3] * (len(shape) - 2))).astype(np.float32)
     x = rng.standard_normal(shape).astype(np.float32)
     spoilt = x.copy()
@@ -83,6 +86,7 @@ def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, lay
         for workers in (2, 3, 9):
             np.testing.assert_array_equal(layer(values, workers=workers), want)
     assert np.isnan(want).any() and np.isfinite(want).any()
+    assert prepared and min(prepared) > 0
 
 
 def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():

@@ -1,6 +1,7 @@
 """cconv for other projects: headers, sources, copies.  The example projects are built and run by examples/check_all.sh."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,17 @@ def test_headers_and_sources_are_installed():
     assert sorted(p.name for p in sources) == sorted(line.split('"')[1] for line in together.splitlines() if line.startswith("#include"))
     if (ROOT / "LICENSE").exists():
         assert (include / "core" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_every_function_can_be_called_through_the_capsule():
+    """A member of the table, a macro, and a function of engine.pxd for each function of cconv.h; of cconv_abi a value."""
+    include = Path(cconv.get_include())
+    declared = set(re.findall(r"^\w[\w *]*?cconv_(\w+)\(", (include / "core" / "cconv.h").read_text(), re.MULTILINE)) - {"memory"}
+    api = (include / "cconv_api.h").read_text()
+    assert "prepare" in declared
+    assert declared - {"abi"} == set(re.findall(r"\(\*(\w+)\)\(", api)) == set(re.findall(r"^#define cconv_(\w+)\(", api, re.MULTILINE))
+    functions = set(re.findall(r"^cdef [\w *]*?(\w+)\(.*noexcept nogil$", (include / "engine.pxd").read_text().replace(",\n", ","), re.MULTILINE))
+    assert declared - {"version", "isa_name", "isa_list"} == functions      # which Python has
 
 
 def test_the_header_says_the_version():

@@ -33,7 +33,7 @@
  * Memory   The caller's.  Nothing is allocated; the stack takes at most 64 KiB.  A plan is plain memory: it may be copied,
  *          moved and forgotten, but not to another process's machine.  desc.isa is read by cconv_plan_init only.
  * Threads  Every function may be called by any number of threads at once.  Any cut of [0, plan.tasks) and [0, plan.packs) into
- *          ranges gives the same bits, and ranges may run at once if each has its own workspace.
+ *          ranges gives the same bits, and ranges may run at once if each has its own workspace; of plan.preparations, too.
  * Values   NaN and infinity go where arithmetic takes them and nowhere else.  Results that are stored as integers are clipped and
  *          rounded half to even; NaN is stored as 0.  The sums are those of the correlation: turn the kernel round for a convolution.
  * Errors   A function that returns a status returns CCONV_OK, which is 0, or what was wrong; cconv_strerror puts it into words.
@@ -175,7 +175,8 @@ typedef struct cconv_buffers {
     cconv_buffer input, weights, bias;          /* bias: out_channels values of the type of the sums; NULL: none */
     cconv_buffer output, workspace;
     cconv_buffer shared;                        /* what cconv_prepare made; NULL: nothing */
-    int continued;                              /* 1: the workspace is as the last task run with this plan and these buffers left it, and serves on */
+    int continued;      /* 1: the workspace is as cconv_run left it when it last ran a task, without an error, with this plan and these buffers, `shared` too,
+                         * whose input and weights have not changed; it serves on.  0 in any other case */
 } cconv_buffers;
 
 /* A buffer that begins with element 0. */
@@ -215,7 +216,8 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
 cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 /* Where threads share the tasks: preparations first to last - 1 of plan->preparations, what all of them would make of the input for themselves,
- * into buffers->shared, plan->shared_bytes.  In any ranges, which may run at once, but all of them before the first task.  That pays for more threads
+ * into buffers->shared, plan->shared_bytes, which need not be cleared or aligned.  The other buffers are those of cconv_run.  In any ranges, which may run
+ * at once, each with its own workspace; but all of them before the first task that is handed `shared`, and anew for each input.  That pays for more threads
  * than plan->inputs, which is how many tasks see something else; most plans have no preparations, and who wants none leaves `shared` out. */
 cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 

@@ -292,6 +292,7 @@ static int run_spoilt(const cconv_plan *plan, const cconv_task *task, int64_t fi
             return 0;
     cconv_winograd_tables(plan, work);
     cconv_winograd_take(held.shared, work);
+    if (held.tiles == 0) *(winograd_tables *)(void *)work = held;       /* no V, which was written over */
     return 1;
 }
 
@@ -341,13 +342,13 @@ void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *i
     }
 }
 
-/* V of some units, if it is not there from the block of output channels before. */
+/* V of some units: shared, or there from the block of output channels before, or made. */
 static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
 {
     winograd_tables *t = (winograd_tables *)(void *)work;
     const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
     int64_t i, k;
-    int wild = 0;
+    int wild = 0, sound = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
     if (t->held == units->index + 1) return;
@@ -365,8 +366,9 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
         for (k = 0; k < plan->channel_blocks && shared; k++) spoilt |= shared[k * plan->units + i];
         if (!spoilt && !shared) spoilt = !transform_input(&b, 0, plan->channels, work, work + plan->v_at);
         t->spoilt |= (uint64_t)spoilt << i;
+        sound |= !spoilt;
     }
-    if (wild) t->tiles = 0;
+    if (!sound) t->tiles = 0;       /* nothing to multiply */
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
