@@ -14,7 +14,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport getenv
 from libc.string cimport memset
 
-from threading import main_thread
+from threading import main_thread as _main_thread
 
 import numpy as np
 
@@ -310,7 +310,7 @@ cdef share_job(Plan plan, _Arrays arrays, crew_work work, int64_t parts, int64_t
             continue
         # Signals are the main thread's.  Another must not come back for the interpreter's lock while helpers work on its stack: at the
         # interpreter's end it may not get it, and be gone.
-        if PyThread_get_thread_ident() != main_thread().ident:
+        if PyThread_get_thread_ident() != _main_thread().ident:
             patience = INT64_MAX
         while not done:
             with nogil:
