@@ -22,6 +22,12 @@ def every_call_is_shared(monkeypatch):
     monkeypatch.setattr("cconv.compute.PACKING_PAYS", 1)
 
 
+def printed_by(code, folder):
+    """In a process of its own; with what went wrong."""
+    done = subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120, cwd=folder)
+    return done.stdout + done.stderr
+
+
 def test_calls_from_many_threads_share_the_helpers():
     """More owners than cores, each with its own plan, weights and result."""
     layers = [cconv.Conv(W * k, padding=1) for k in range(1, 5)]
@@ -61,8 +67,7 @@ def test_without_a_thread_to_be_had(tmp_path):
         "assert threads() > before\n"
         "print(all((y == want).all() for y in got))\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert done.stdout == "True\n", done.stdout + done.stderr
+    assert printed_by(code, tmp_path) == "True\n"
 
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
@@ -112,8 +117,7 @@ def test_a_forked_child_has_its_own(tmp_path):
         "    assert os.waitpid(child, 0)[1] == 0\n"
         "print('well')\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert done.stdout == "well\n", done.stderr
+    assert printed_by(code, tmp_path) == "well\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -130,5 +134,4 @@ def test_ctrl_c_ends_a_shared_run(tmp_path):
         "except KeyboardInterrupt:\n"
         "    print('interrupted' if time.perf_counter() - start < 3 else 'late')\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert done.stdout == "interrupted\n", done.stdout + done.stderr
+    assert printed_by(code, tmp_path) == "interrupted\n"
