@@ -187,7 +187,10 @@ def share(
     if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
         plan.run(0, plan.tasks, x, weights, bias, y)
         return
-    parts = _pieces(plan.tasks, threads, work / PATIENCE)
+    together = plan.joined
+    while together > 1 and plan.tasks < together * threads:
+        together //= 2
+    parts = _pieces(plan.tasks // together, threads, work / PATIENCE)
     plan.share(x, weights, bias, y, parts, threads)
 
 

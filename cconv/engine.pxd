@@ -57,7 +57,7 @@ cdef extern from "core/cconv.h":
         cconv_desc desc
         cconv_algorithm algorithm
         int64_t output[3]
-        int64_t tasks, packs, preparations, inputs
+        int64_t tasks, packs, preparations, inputs, joined
         size_t packed_bytes, workspace_bytes, shared_bytes
         int prepacked
         # What follows is the engine's own, and not for others to look at.

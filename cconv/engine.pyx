@@ -450,6 +450,11 @@ cdef class Plan:
         return self.plan.tasks
 
     @property
+    def joined(self):
+        """A power of 2: neighbouring tasks that take less time together, if there are threads enough for all."""
+        return self.plan.joined
+
+    @property
     def preparations(self):
         """What threads that share the tasks do together before."""
         return self.plan.preparations

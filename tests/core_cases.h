@@ -235,6 +235,18 @@ static test three_by_three(void)
     return t;
 }
 
+/* Output channels, and work, enough for tasks that are joined. */
+static test many_outputs(void)
+{
+    test t = plain();
+    int a;
+    t.d.in_channels = pick(12, 60), t.d.out_channels = pick(64, 280), t.d.groups = 1, t.d.batch = 1;
+    for (a = 1; a < 3; a++) window(&t, a, chance(3) ? 1 : 3, chance(4) ? 2 : 1, 1, 2), give(&t, a, pick(3, 14));
+    if (t.d.input_type < CCONV_F16 && chance(2)) t.d.input_type = t.d.compute;
+    if (t.d.weight_type < CCONV_F16 && chance(2)) t.d.weight_type = t.d.compute;
+    return t;
+}
+
 /* Floats, for winograd. */
 static test for_winograd(void) { return chance(2) ? few_rows() : three_by_three(); }
 

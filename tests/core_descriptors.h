@@ -139,6 +139,7 @@ static void check_plan(const cconv_desc *d, const cconv_plan *plan)
         results *= plan->output[a], taps *= d->kernel[a];
     }
     if (plan->tasks < 0 || plan->tasks > results || (plan->tasks == 0) != (d->batch == 0)) fail("the number of tasks");
+    if (plan->joined < 1 || (plan->joined & (plan->joined - 1)) != 0 || plan->tasks % plan->joined != 0) fail("the number of tasks that are joined");
     if (plan->packs < 1 || (wide)plan->packs > (wide)d->out_channels + 1) fail("the number of packs");
     if (plan->prepacked != 0 && plan->prepacked != 1) fail("prepacked");
     if (plan->packed_bytes < 1 || (wide)plan->packed_bytes > most_bytes || plan->workspace_bytes < 1 || (wide)plan->workspace_bytes > most_bytes)

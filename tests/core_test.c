@@ -70,6 +70,7 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
         for (i = 0; i < odd; i++) if ((unsigned char)shared[i] != pattern) fail("bytes before what is shared were written");
         prepared++;
     }
+    joined += plan->joined > 1 && cut;
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--) {
@@ -152,7 +153,7 @@ static void boundaries(int share)
 {
     static const int64_t widths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97}, ins[] = {1, 2, 3, 13, 14, 15, 30};
     int i;
-    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 150 + 100 + 200; i += share) {
+    for (i = (int)pick(0, share - 1); i < 19 * 18 + 27 * 7 + 9 * 3 * 4 + 60 + 250 + 300 + 200 + 150 + 100 + 40 + 200; i += share) {
         int j = i;
         test t = plain();
         if (i < 19 * 18) {              /* width x height of the result */
@@ -184,8 +185,10 @@ static void boundaries(int share)
             do t = side_by_side(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
         } else if ((j -= 150) < 100) {
             do t = bordered(); while (work_of(&t) > 4 * ALONE || !prepare(&t));
+        } else if ((j -= 100) < 40) {
+            do t = many_outputs(); while (work_of(&t) < 2 * ALONE || work_of(&t) > 8 * ALONE || !prepare(&t));
         } else {
-            j -= 100;
+            j -= 40;
             do t = odd_case(j); while (!prepare(&t));     /* again, if larger than the test's buffers */
         }
         check(&t);
@@ -287,7 +290,7 @@ int main(int argc, char **argv)
         t = for_gradient(3);
         check_input_gradient(&t);
     }
-    if (!prepared && share == 1) fail("no run was prepared");
-    printf("%ld cases, %ld of them prepared, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, prepared, descriptors, seed, worst, worst_mixed);
+    if ((!prepared || !joined) && share == 1) fail("no run was prepared, or none of tasks that are joined");
+    printf("%ld cases, %ld of them prepared, %ld joined, %ld descriptors, seed %" PRIu64 ", worst error %.3g eps, of winograd %.3g\n", cases, prepared, joined, descriptors, seed, worst, worst_mixed);
     return 0;
 }

@@ -94,6 +94,30 @@ def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, lay
     assert prepared and min(prepared) > 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape, outputs, kernel", [
+    ((1, 96, 14, 14), 256, 1), ((1, 128, 7, 7), 512, 3), ((1, 32, 28, 28), 128, 3), ((1, 128, 14, 14), 190, 3), ((1, 64, 9, 11), 128, 3),
+])
+def test_tasks_are_joined_where_threads_are_few(shape, outputs, kernel, dtype, monkeypatch):
+    rng, cut = np.random.default_rng(0), []
+    share, pieces = cconv.compute.share, cconv.compute._pieces
+    monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (cut.append((plan.tasks, plan.joined)), share(plan, *rest)))
+    monkeypatch.setattr("cconv.compute._pieces", lambda *rest: (cut.append(pieces(*rest)), cut[-1])[1])
+    w = rng.standard_normal((outputs, shape[1], kernel, kernel)).astype(dtype)
+    x = rng.standard_normal(shape).astype(dtype)
+    spoilt = x.copy()
+    spoilt[-1, 5, 3, 4], spoilt[-1, -1, 0, 0] = np.nan, np.inf
+    layer = cconv.Conv(w, rng.standard_normal(outputs).astype(dtype), padding=kernel // 2)
+    for values in (x, spoilt):
+        want = layer(values, workers=1)
+        for workers in (2, 3, 5, 64):
+            cut.clear()
+            np.testing.assert_array_equal(layer(values, workers=workers), want)
+            (tasks, joined), parts = cut
+            assert joined > 1 and parts >= min(workers, tasks)
+            assert parts == tasks // joined if workers == 2 else parts == tasks if workers == 64 else True
+
+
 def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():
     w = W.copy()
     w[-1, -1, -1, -1] = np.inf

@@ -141,6 +141,7 @@ typedef struct cconv_plan {
     const struct cconv_kernels *kernels;
     int64_t output[3];                          /* D, H, W of the result */
     int64_t tasks, packs, preparations, inputs;
+    int64_t joined;             /* tasks, from a multiple of it on, that cconv_run does in less time at once, where threads are few; a power of 2 that divides `tasks` */
     size_t packed_bytes, workspace_bytes, shared_bytes;
     int prepacked;
     /* how a task is laid out: see layout.c */

@@ -82,9 +82,10 @@ CCONV_INLINE cconv_task cconv_no_task(void)
     return task;
 }
 
-/* plan.c: the index-th task of taps or rows; which output channels the block-th block of them has. */
+/* plan.c: the index-th task, and so many from it on as one: they differ in their output channels alone; which these are, of blocks of them. */
 CCONV_HIDDEN void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task);
-CCONV_HIDDEN void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task);
+CCONV_HIDDEN void cconv_tasks_at(const cconv_plan *plan, int64_t index, int64_t count, cconv_task *task);
+CCONV_HIDDEN void cconv_blocks_of(const cconv_plan *plan, int64_t block, int64_t count, cconv_task *task);
 
 /* What kernels clip complete sums to where the output holds sums as they are, else NULL.  `store` clips in any case, but for channels_last. */
 CCONV_INLINE const void *cconv_clip(const cconv_plan *plan) { return plan->clips ? &plan->clip : NULL; }
@@ -125,6 +126,9 @@ CCONV_HIDDEN int cconv_scalars_lie(const cconv_plan *plan, int64_t tile);
 CCONV_HIDDEN double cconv_choose_form(const cconv_plan *plan, int64_t lanes, int64_t most, int *best);
 CCONV_HIDDEN int cconv_taps_pay(const cconv_plan *plan);
 
+/* layout.c: where threads need more tasks, those of a band in up to so many blocks of output channels; who takes several of them joins them. */
+CCONV_HIDDEN void cconv_cut_blocks(cconv_plan *plan, int64_t blocks);
+
 /* layout.c: bands of so many rows and columns of one channel's results, a task each, with weights that are packed. */
 CCONV_HIDDEN void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns);
 
@@ -157,7 +161,7 @@ CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, in
 CCONV_HIDDEN int64_t cconv_taps_tables_bytes(const cconv_plan *plan);
 CCONV_HIDDEN void cconv_taps_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_taps_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+CCONV_HIDDEN int cconv_taps_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
                                 char *work, char *output);
 CCONV_HIDDEN cconv_status cconv_rows_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_rows_tables(const cconv_plan *plan, char *work);
@@ -275,7 +279,7 @@ CCONV_HIDDEN void cconv_winograd_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *input, char *work, char *shared, char *output);
 CCONV_HIDDEN void cconv_winograd_take(const char *shared, char *work);
 CCONV_HIDDEN int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias,
+CCONV_HIDDEN int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
                                     char *work, char *output);
 
 /* upright.c, a part of winograd: whether it can serve, what it takes in multiplications of vectors; the rest of a plan; the same three. */
@@ -284,7 +288,7 @@ CCONV_HIDDEN double cconv_upright_cost(const cconv_plan *plan, int64_t lanes);
 CCONV_HIDDEN cconv_status cconv_upright_lay_out(cconv_plan *plan);
 CCONV_HIDDEN void cconv_upright_tables(const cconv_plan *plan, char *work);
 CCONV_HIDDEN int cconv_upright_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
-CCONV_HIDDEN int cconv_upright_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-                                   char *output);
+CCONV_HIDDEN int cconv_upright_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
+                                   char *work, char *output);
 
 #endif

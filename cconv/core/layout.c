@@ -26,7 +26,8 @@ enum {
     FEW_USES = 2,                       /* tasks that share weights: fewer put them in order themselves */
     WORTH_SHARING = 1 << 21,            /* multiplications of a sample that are cut for several workers */
     OUTPUTS_SHARED = 256,               /* channels that are cut in half for it, at least */
-    LEAST_POSITIONS = 112               /* of a band that is cut for it */
+    LEAST_POSITIONS = 112,              /* of a band that is cut for it */
+    JOINING_OUTPUTS = 32                /* channels of a task that others can join */
 };
 
 /* The phases of the stride that taps use, and how far the last tap reaches in its phase.  Where taps
@@ -289,6 +290,17 @@ static cconv_status measure(cconv_plan *plan)
     return CCONV_OK;
 }
 
+void cconv_cut_blocks(cconv_plan *plan, int64_t blocks)
+{
+    const int64_t work = times(times(plan->desc.batch, plan->desc.groups),
+                               times(times(plan->taps, plan->outputs), times(plan->output[0], times(plan->output[1], plan->output[2]))));
+    if (plan->alone || work < WORTH_SHARING) return;
+    for (; plan->tasks < shares_of(work) && 2 * plan->out_blocks <= blocks; plan->joined *= 2) {
+        plan->out_blocks *= 2;
+        plan->tasks *= 2;
+    }
+}
+
 void cconv_lay_out_bands(cconv_plan *plan, int64_t rows, int64_t columns)
 {
     const cconv_desc *d = &plan->desc;
@@ -323,5 +335,6 @@ cconv_status cconv_lay_out(cconv_plan *plan)
     cconv_note_weights(plan);
     status = measure(plan);
     in_place(plan);
+    if (plan->algorithm == CCONV_TAPS) cconv_cut_blocks(plan, least(plan->tiles, plan->outputs / JOINING_OUTPUTS));
     return status;
 }

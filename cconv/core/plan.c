@@ -26,20 +26,22 @@ typedef struct way {
     void (*tables)(const cconv_plan *plan, char *work);       /* or NULL */
     int (*pack)(const cconv_plan *plan, int64_t index, const char *weight, char *packed);
     int (*run)(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-               char *output);
+               char *output);                                 /* or, of several tasks at once, */
+    int (*run_joined)(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
+                      char *work, char *output);
 } way;
 
 static const way *way_of(const cconv_plan *plan)
 {
-    static const way rows = {cconv_rows_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run};
-    static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, cconv_taps_run};
-    static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, cconv_winograd_run};
-    static const way box = {cconv_box_lay_out, NULL, cconv_box_pack, cconv_box_run};
-    static const way integer = {cconv_integer_lay_out, cconv_integer_tables, cconv_integer_pack, cconv_integer_run};
-    static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run};
-    static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run};
-    static const way upright = {cconv_upright_lay_out, cconv_upright_tables, cconv_upright_pack, cconv_upright_run};
-    static const way deep = {cconv_lay_out, cconv_deep_tables, cconv_deep_pack, cconv_deep_run};
+    static const way rows = {cconv_rows_lay_out, cconv_rows_tables, cconv_rows_pack, cconv_rows_run, NULL};
+    static const way taps = {cconv_lay_out, cconv_taps_tables, cconv_taps_pack, NULL, cconv_taps_run};
+    static const way winograd = {cconv_winograd_lay_out, cconv_winograd_tables, cconv_winograd_pack, NULL, cconv_winograd_run};
+    static const way box = {cconv_box_lay_out, NULL, cconv_box_pack, cconv_box_run, NULL};
+    static const way integer = {cconv_integer_lay_out, cconv_integer_tables, cconv_integer_pack, cconv_integer_run, NULL};
+    static const way fft = {cconv_fft_lay_out, NULL, cconv_fft_pack, cconv_fft_run, NULL};
+    static const way separable = {cconv_separable_lay_out, NULL, cconv_separable_pack, cconv_separable_run, NULL};
+    static const way upright = {cconv_upright_lay_out, cconv_upright_tables, cconv_upright_pack, NULL, cconv_upright_run};
+    static const way deep = {cconv_lay_out, cconv_deep_tables, cconv_deep_pack, cconv_deep_run, NULL};
     static const way *const ways[CCONV_ALGORITHMS] = {NULL, NULL, NULL, &rows, &taps, &winograd, &separable, &fft, &box, &integer};
     return plan->deep ? &deep : plan->upright ? &upright : ways[plan->algorithm];
 }
@@ -80,6 +82,7 @@ static cconv_status begin(cconv_plan *plan, const cconv_desc *desc)
     status = cconv_measure_arrays(plan);
     if (status != CCONV_OK) return status;
     plan->plane_type = desc->compute;
+    plan->joined = 1;
     note_clip(plan);
     return CCONV_OK;
 }
@@ -185,14 +188,21 @@ cconv_status cconv_pack_weights(const cconv_plan *plan, int64_t first, int64_t l
     return finite ? CCONV_OK : CCONV_ERROR_WEIGHTS;
 }
 
-void cconv_block_of(const cconv_plan *plan, int64_t block, cconv_task *task)
+void cconv_blocks_of(const cconv_plan *plan, int64_t block, int64_t count, cconv_task *task)
 {
+    const int64_t blocks = plan->out_blocks, half = plan->tile / 2;
     task->tile_first = task->out_first = 0;
     task->tile_last = plan->tiles;
     task->out_count = plan->outputs;
-    if (plan->out_blocks == 1) return;
-    task->tile_first = block * plan->tiles / plan->out_blocks;
-    task->tile_last = (block + 1) * plan->tiles / plan->out_blocks;
+    if (blocks == 1) return;
+    task->tile_first = block * plan->tiles / blocks;
+    if (blocks > plan->tiles) {         /* each half a tile */
+        task->tile_last = parts(block + count, 2);
+        task->out_first = block * half;
+        task->out_count = least(plan->outputs, (block + count) * half) - task->out_first;
+        return;
+    }
+    task->tile_last = (block + count) * plan->tiles / blocks;
     task->out_first = cconv_tile_first(plan, task->tile_first);
     task->out_count = cconv_tile_first(plan, task->tile_last) - task->out_first;
 }
@@ -207,7 +217,7 @@ static int64_t digit(int64_t *index, int64_t n)
 }
 
 /* Output channels fastest, so that workers side by side read the same planes. */
-void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
+void cconv_tasks_at(const cconv_plan *plan, int64_t index, int64_t count, cconv_task *task)
 {
     const int64_t groups = plan->desc.groups, block = plan->group_block;
     int a;
@@ -222,7 +232,7 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
         }
         return;
     }
-    cconv_block_of(plan, digit(&index, plan->out_blocks), task);
+    cconv_blocks_of(plan, digit(&index, plan->out_blocks), count, task);
     for (a = 2; a >= 0; a--) {
         task->first[a] = digit(&index, plan->bands[a]) * plan->band[a];
         task->size[a] = least(plan->band[a], plan->output[a] - task->first[a]);
@@ -233,17 +243,29 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task)
     task->n = index;
 }
 
+void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task) { cconv_tasks_at(plan, index, 1, task); }
+
+/* Tasks from this one on, before the last, that are run together. */
+static int64_t joined_at(const cconv_plan *plan, int64_t index, int64_t last)
+{
+    const int64_t block = index % plan->out_blocks;
+    return least(last - index, least(plan->joined - block % plan->joined, plan->out_blocks - block));
+}
+
 CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,
                              char *output, char *workspace, const char *shared, int continued)
 {
     const char *from = plan->prepacked ? cconv_aligned(weights) : weights;
     char *work = cconv_aligned(workspace);
     const way *const way = way_of(plan);
-    int64_t index;
+    int64_t index, count;
     if (way->tables && !plan->tabled && !continued) way->tables(plan, work);
     if (shared && plan->preparations && !continued) cconv_winograd_take(cconv_aligned(shared), work);
-    for (index = first; index < last; index++)
-        if (!way->run(plan, index, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
+    for (index = first; index < last; index += count) {
+        count = plan->joined == 1 ? 1 : joined_at(plan, index, last);
+        if (way->run ? !way->run(plan, index, input, from, bias, work, output)
+                     : !way->run_joined(plan, index, count, input, from, bias, work, output)) return CCONV_ERROR_WEIGHTS;
+    }
     return CCONV_OK;
 }
 

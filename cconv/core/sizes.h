@@ -31,4 +31,7 @@ CCONV_INLINE int64_t gcd(int64_t a, int64_t b)
 /* a * b, or LARGEST + 1 where that is exceeded; a and b are at most LARGEST + 1. */
 CCONV_INLINE int64_t times(int64_t a, int64_t b) { return b != 0 && a > LARGEST / b ? LARGEST + 1 : a * b; }
 
+/* Tasks for several workers, if there is so much to multiply. */
+CCONV_INLINE int64_t shares_of(int64_t work) { return most(SHARES, least(MOST_SHARES, work / SHARED_WORK)); }
+
 #endif

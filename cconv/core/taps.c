@@ -224,14 +224,14 @@ static void look_ahead_to(const cconv_plan *plan, const cconv_task *task, int64_
 }
 
 /* What a block of taps fetches for the next block of channels, of this task or, if it has no more, of the one after it. */
-static void look_beyond(const cconv_plan *plan, const cconv_task *task, int64_t index, int64_t next, const char *input, const char *weights, block *b)
+static void look_beyond(const cconv_plan *plan, const cconv_task *task, int64_t then, int64_t next, const char *input, const char *weights, block *b)
 {
     const int64_t calls = calls_of(b);
     cconv_task after;
     if (next < plan->channels) {
         look_ahead_to(plan, task, next, input, weights, calls, b);
-    } else if (index + 1 < plan->tasks) {
-        cconv_task_at(plan, index + 1, &after);
+    } else if (then < plan->tasks) {
+        cconv_task_at(plan, then, &after);
         if (after.out_first == task->out_first || plan->channels > plan->channel_block) look_ahead_to(plan, &after, 0, input, weights, calls, b);
     }
 }
@@ -248,8 +248,8 @@ static const char *first_sums(const cconv_plan *plan, const cconv_task *task, co
     return start;
 }
 
-int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-                   char *output)
+int cconv_taps_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
+                   char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -260,7 +260,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
     const cconv_task *const task = &at_index;
     int64_t c, at, tile, channel_0;
     block b;
-    cconv_task_at(plan, index, &at_index);
+    cconv_tasks_at(plan, index, count, &at_index);
     channel_0 = task->group * plan->outputs;
     b.plan = plan;
     b.task = task;
@@ -326,7 +326,7 @@ int cconv_taps_run(const cconv_plan *plan, int64_t index, const char *input, con
                                (ptrdiff_t)plan->sums_pitch, (ptrdiff_t)plan->sums_plane);
             }
             b.input = b.ordered = fetching(NULL, 0, 0, 0, 1);
-            if (at + BLOCK_TAPS >= held * plan->kernel) look_beyond(plan, task, index, c + plan->channel_block, input, weights, &b);
+            if (at + BLOCK_TAPS >= held * plan->kernel) look_beyond(plan, task, index + count, c + plan->channel_block, input, weights, &b);
             if (plan->turning) run_turning(&b);
             else if (plan->form == ACROSS) run_across(&b);
             else run_along(&b);

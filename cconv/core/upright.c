@@ -196,11 +196,11 @@ static void multiply_tiles(const cconv_plan *plan, const cconv_task *task, const
     const int64_t row = width * plan->sums_pitch, pieces = parts(width, across ? kernels->tile : UPRIGHT_VECTORS * kernels->lanes);
     char *done = work + plan->panel_at;
     int64_t index, t, piece, r;
-    for (index = 0; index < plan->tiles; index++) {
+    for (index = task->tile_first; index < task->tile_last; index++) {
         const int64_t first = cconv_tile_first(plan, index), count = cconv_tile_count(plan, index), pitch = cconv_tile_pitch(plan, count);
         const char *bias = work + plan->bias_at + first * size;
         place to = *all;
-        to.y += first * to.plane * size;
+        to.y += (first - task->out_first) * to.plane * size;
         for (t = 0; t < lines; t++, to.y += (upright ? tile : 1) * to.row * size) {
             const int64_t rows = upright ? least(tile, task->size[1] - t * tile) : 1;
             for (piece = 0; piece < pieces; piece++) {
@@ -221,8 +221,8 @@ static void multiply_tiles(const cconv_plan *plan, const cconv_task *task, const
     if (plan->stream) plan->kernels->drain();
 }
 
-int cconv_upright_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-                      char *output)
+int cconv_upright_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
+                      char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute), origin[3] = {0, 0, 0}, *stride = d->output_stride;
@@ -230,7 +230,7 @@ int cconv_upright_run(const cconv_plan *plan, int64_t index, const char *input, 
     int64_t i;
     int wild = 0;
     cconv_task task = cconv_no_task();
-    cconv_task_at(plan, index, &task);
+    cconv_tasks_at(plan, index, count, &task);
     input += task.n * d->input_stride[0] + task.group * plan->channels * d->input_stride[1];
     for (i = 0; i < plan->tiles; i++) wild |= weights[task.group * plan->tiles + i];
     if (wild || !lift_input(plan, &task, input, work)) {

@@ -10,6 +10,7 @@ enum {
     UPRIGHT_BAND = 1 << 16,             /* values of V */
     UPRIGHT_VALUES = 1 << 19,           /* of one line of tiles */
     UPRIGHT_COLUMNS = 512,
+    UPRIGHT_OUTPUTS = 64,               /* of a task that others can join: each makes V for itself */
     UPRIGHT_SHARING = 1 << 21           /* multiplications that are worth more tasks */
 };
 
@@ -102,14 +103,15 @@ static void upright_bands(cconv_plan *plan, int64_t lanes)
     const cconv_desc *d = &plan->desc;
     const int64_t tile = tile_size(d), step = tile * UPRIGHT_VECTORS * lanes, width = plan->output[2];
     const int64_t lines = axis_of(d) == 1 ? parts(plan->output[1], tile) : plan->output[1];
-    const int shared = !plan->alone && times(times(plan->taps, plan->outputs), times(plan->output[1], width)) >= UPRIGHT_SHARING;
+    const int64_t work = times(times(plan->taps, plan->outputs), times(plan->output[1], width));
+    const int shared = !plan->alone && work >= UPRIGHT_SHARING;
     int64_t bands, samples, columns = columns_of_band(plan, lanes);
     bands = parts(lines, lines_of_band(plan, columns));
     samples = times(times(d->batch, d->groups), plan->output[0]);
     while (axis_of(d) == 2 && shared && columns > step && times(samples, times(bands, parts(width, columns))) < SHARES) columns = up(parts(columns, 2), step);
     samples = times(samples, parts(width, columns));
-    if (shared && samples > 0 && samples < SHARES) {
-        while (samples * bands < SHARES && bands < lines) bands++;
+    if (shared && samples > 0 && samples < shares_of(work)) {
+        while (samples * bands < shares_of(work) && bands < lines) bands++;
         if (samples * bands % 2 && samples * bands < 2 * SHARES && bands < lines) bands++;
     }
     plan->band[0] = 1;
@@ -119,6 +121,7 @@ static void upright_bands(cconv_plan *plan, int64_t lanes)
     plan->bands[1] = parts(plan->output[1], plan->band[1]);
     plan->bands[2] = parts(width, columns);
     plan->tasks = d->batch * d->groups * plan->bands[0] * plan->bands[1] * plan->bands[2];
+    cconv_cut_blocks(plan, least(plan->tiles, plan->outputs / UPRIGHT_OUTPUTS));
 }
 
 cconv_status cconv_upright_lay_out(cconv_plan *plan)

@@ -210,20 +210,21 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
         const char *filter = u + (form->filter[i] * form->filters + form->filter[j]) * filter_values(plan) * size;
         char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
-            const int64_t first = cconv_tile_first(plan, tile), pitch = cconv_tile_pitch(plan, cconv_tile_count(plan, tile));
-            const int wide = pitch > lanes;
+            const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
+            const int64_t from = most(first, task->out_first), upto = least(first + count, task->out_first + task->out_count);
+            const int wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
             for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
                 const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s);
-                const char *weights = filter + (first * slices_of(plan) + s * pitch) * size;
+                const char *weights = filter + (first * slices_of(plan) + s * pitch + from - first) * size;
                 const char *next = weights + slices * pitch * size;       /* of this tile, the next, or the next filter */
                 const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
-                    char *sums = m + (at * plan->sums_pitch + first - task->out_first) * size;
-                    kernels->taps[n][wide](weights, t->u[wide], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
+                    char *sums = m + (at * plan->sums_pitch + from - task->out_first) * size;
+                    kernels->taps[n][wide](weights, t->u[pitch > lanes], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
                                            begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
-                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + slices * pitch * piece / pieces * size,
-                                           (ptrdiff_t)(pitch / pieces));
+                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + (half ? 0 : slices * pitch * piece / pieces) * size,
+                                           (ptrdiff_t)(!half ? pitch / pieces : piece == 0 ? pitch : 0));
                 }
             }
         }
@@ -266,12 +267,14 @@ int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const
     for (r = 0; r < task->size[1]; r++)
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first[3] = {task->od, task->first[1] + r, task->first[2]};
-            const int64_t channel = task->group * plan->outputs + cconv_tile_first(plan, tile);
+            const int64_t from = most(cconv_tile_first(plan, tile), task->out_first);
+            const int64_t upto = least(cconv_tile_first(plan, tile) + cconv_tile_count(plan, tile), task->out_first + task->out_count);
+            const int64_t channel = task->group * plan->outputs + from;
             cconv_task row = *task;
             cconv_plan local;
             row.first[1] += r;
-            row.out_first = cconv_tile_first(plan, tile);
-            if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], cconv_tile_count(plan, tile), &local) != CCONV_OK
+            row.out_first = from;
+            if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], upto - from, &local) != CCONV_OK
                 || local.workspace_bytes > plan->workspace_bytes
                 || cconv_run_tasks(&local, 0, local.tasks, input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
                                    output + cconv_output_at(plan, &row), work) != CCONV_OK)
@@ -371,8 +374,8 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
     if (!sound) t->tiles = 0;       /* nothing to multiply */
 }
 
-int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input, const char *weights, const char *bias, char *work,
-                       char *output)
+int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
+                       char *work, char *output)
 {
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
@@ -382,7 +385,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, const char *input,
     cconv_task task = cconv_no_task();
     tile_band b;
     task.group = units.group;
-    cconv_block_of(plan, index % plan->out_blocks, &task);
+    cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
     find_input(plan, &units, input, weights, work, output);
     multiply(plan, &task, t->tiles, products_of(plan, weights, task.group), work);
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */

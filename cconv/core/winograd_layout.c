@@ -66,13 +66,14 @@ cconv_status cconv_winograd_local_workspace(const cconv_plan *plan, size_t *byte
     const int64_t widths[2] = {parts(plan->output[2], phases), plan->output[2] / phases};
     const int64_t columns[3] = {least(plan->band[2], widths[0]), (widths[0] - 1) % plan->band[2] + 1,
                                 (widths[1] - 1) % plan->band[2] + 1};
-    const int64_t outputs[2] = {cconv_tile_count(plan, 0), cconv_tile_count(plan, plan->tiles - 1)};
+    const int64_t outputs[3] = {cconv_tile_count(plan, 0), cconv_tile_count(plan, plan->tiles - 1),
+                                plan->out_blocks > plan->tiles ? plan->tile / 2 : cconv_tile_count(plan, 0)};
     const cconv_desc phase = cconv_winograd_phase(plan, origin);
     int i;
     *bytes = 0;
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 9; i++) {
         cconv_plan local;
-        const cconv_status status = cconv_winograd_local(plan, &phase, origin, columns[i / 2], outputs[i % 2], &local);
+        const cconv_status status = cconv_winograd_local(plan, &phase, origin, columns[i / 3], outputs[i % 3], &local);
         if (status != CCONV_OK) return status;
         if (local.workspace_bytes > *bytes) *bytes = local.workspace_bytes;
     }
@@ -165,6 +166,13 @@ int cconv_winograd_pays(const cconv_plan *plan)
     return cost < cconv_with_weights(direct, weights * (double)cconv_type_size(plan->desc.compute)) + ordered;
 }
 
+/* Blocks of output channels, half of what one thread would take: half a tile, if it is so large. */
+static int64_t half_blocks(const cconv_plan *plan)
+{
+    const int64_t blocks = 2 * plan->out_blocks;
+    return blocks <= plan->tiles || (plan->tile == OUTPUTS_OF_TASK && blocks == parts(plan->outputs, plan->tile / 2)) ? blocks : plan->out_blocks;
+}
+
 /* Where tasks differ in their output channels alone, threads that share them can share V. */
 static void plan_preparations(cconv_plan *plan)
 {
@@ -223,6 +231,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->out_blocks = parts(plan->outputs, OUTPUTS_OF_TASK);
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
+    cconv_cut_blocks(plan, half_blocks(plan));
     cconv_note_weights(plan);
     plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan)
                                                  && ((d->output_stride[4] == size && phases_of(plan, 2) == 1) || d->output_stride[1] == size);
