@@ -451,7 +451,7 @@ cdef class Plan:
 
     @property
     def joined(self):
-        """A power of 2: neighbouring tasks that take less time together, if there are threads enough for all."""
+        """A power of 2: neighbouring tasks that take less time together, as long as there are enough of them for all threads."""
         return self.plan.joined
 
     @property

@@ -70,7 +70,7 @@ static void run(const test *t, const cconv_plan *plan, int at_end, int sample, i
         for (i = 0; i < odd; i++) if ((unsigned char)shared[i] != pattern) fail("bytes before what is shared were written");
         prepared++;
     }
-    joined += plan->joined > 1 && cut;
+    joined += plan->joined > 1 && parts > 1;
     for (i = 1; i < parts; i++) ends[i] = pick(ends[i - 1], plan->tasks);
     ends[parts] = plan->tasks;
     for (i = parts - 1; i >= 0; i--) {

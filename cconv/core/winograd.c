@@ -216,7 +216,7 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
             for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
                 const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s);
                 const char *weights = filter + (first * slices_of(plan) + s * pitch + from - first) * size;
-                const char *next = weights + slices * pitch * size;       /* of this tile, the next, or the next filter */
+                const char *next = weights + slices * pitch * size;       /* of this tile, the next, or the next filter, of whichever block */
                 const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;

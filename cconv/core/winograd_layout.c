@@ -66,14 +66,14 @@ cconv_status cconv_winograd_local_workspace(const cconv_plan *plan, size_t *byte
     const int64_t widths[2] = {parts(plan->output[2], phases), plan->output[2] / phases};
     const int64_t columns[3] = {least(plan->band[2], widths[0]), (widths[0] - 1) % plan->band[2] + 1,
                                 (widths[1] - 1) % plan->band[2] + 1};
-    const int64_t outputs[3] = {cconv_tile_count(plan, 0), cconv_tile_count(plan, plan->tiles - 1),
-                                plan->out_blocks > plan->tiles ? plan->tile / 2 : cconv_tile_count(plan, 0)};
+    const int64_t half = plan->out_blocks > plan->tiles ? plan->tile / 2 : 0, last = cconv_tile_count(plan, plan->tiles - 1);
+    const int64_t outputs[4] = {cconv_tile_count(plan, 0), last, half ? half : last, last - half};
     const cconv_desc phase = cconv_winograd_phase(plan, origin);
     int i;
     *bytes = 0;
-    for (i = 0; i < 9; i++) {
+    for (i = 0; i < 12; i++) {
         cconv_plan local;
-        const cconv_status status = cconv_winograd_local(plan, &phase, origin, columns[i / 3], outputs[i % 3], &local);
+        const cconv_status status = cconv_winograd_local(plan, &phase, origin, columns[i / 4], outputs[i % 4], &local);
         if (status != CCONV_OK) return status;
         if (local.workspace_bytes > *bytes) *bytes = local.workspace_bytes;
     }
