@@ -62,8 +62,8 @@ enum {
     MAX_SHORT = 3,          /* no more rows than this, and a whole strip goes down at once */
     LINE = 64,              /* bytes of a cache */
     SHARES = 8,             /* tasks that a sample is cut into for several workers, at least, */
-    MOST_SHARES = 32,       /* and as its work is worth */
-    SHARED_WORK = 1 << 21,  /* multiplications of a task */
+    MOST_SHARES = 32,       /* and up to so many where each has */
+    SHARED_WORK = 1 << 21,  /* multiplications */
     BAND_COLUMNS = 4096,    /* of a band of `rows`, */
     TAPS_COLUMNS = 512,     /* and of `taps` */
     SMALL_TILE = 6,         /* scalars: what a tap reads from channels far apart is then waited for */
