@@ -175,8 +175,7 @@ def pack(plan: engine.Plan, w: np.ndarray, packed: np.ndarray, threads: int) -> 
     if threads == 1 or plan.packed_bytes < PACKING_PAYS:
         plan.pack_part(0, plan.packs, w, packed)
     else:
-        parts = _pieces(plan.packs, threads, 0)
-        plan.share_packing(w, packed, parts, threads)
+        plan.share_packing(w, packed, threads)
 
 
 def share(
@@ -186,20 +185,8 @@ def share(
     work = plan.work
     if threads == 1 and work < PATIENCE or work < THREADING_PAYS:
         plan.run(0, plan.tasks, x, weights, bias, y)
-        return
-    parts = _pieces(plan.tasks // _together(plan.tasks, plan.joined, threads), threads, work / PATIENCE)
-    plan.share(x, weights, bias, y, parts, threads)
-
-
-def _together(tasks: int, joined: int, threads: int) -> int:
-    """How many tasks a thread takes at once, such that the last is done soonest; half as many take about a tenth longer, all in all."""
-    halvings = range(joined.bit_length() if threads > 1 else 1)
-    return joined >> min(halvings, key=lambda n: -(-tasks // ((joined >> n) * threads)) * (joined >> n) * 1.1**n)
-
-
-def _pieces(size: int, threads: int, least: float) -> int:
-    """Into how many ranges to cut range(size): several for each thread, and as many as patience asks for."""
-    return min(size, max(32 * threads if threads > 1 else 1, int(least) + 1), 2**31 - 1)
+    else:
+        plan.share(x, weights, bias, y, threads, work / PATIENCE)
 
 
 def _interleaved(array: np.ndarray) -> bool:
@@ -250,8 +237,8 @@ def _share_loop(whole: Part, w: np.ndarray, bias: np.ndarray, job: Job) -> None:
 
     work = 8.0 * y.size * w[0].size  # the loop is slower than the engine by about so much
     threads = job.threads if work >= THREADING_PAYS else 1
-    axis = max((0, 2, 3, 4), key=lambda a: _pieces(y.shape[a], threads, work / PATIENCE))
-    size, count = y.shape[axis], _pieces(y.shape[axis], threads, work / PATIENCE)
+    axis = max((0, 2, 3, 4), key=lambda a: engine.pieces(y.shape[a], threads, work / PATIENCE))
+    size, count = y.shape[axis], engine.pieces(y.shape[axis], threads, work / PATIENCE)
     ends = itertools.pairwise(i * size // count for i in range(count + 1))
     pool.run([partial(part, axis, *pair) for pair in ends], threads)
 

@@ -80,6 +80,7 @@ cdef extern from "core/cconv.h":
         int continued
 
     cconv_buffer cconv_memory(const void *data, size_t bytes) noexcept nogil       # inline: in the header
+    bint cconv_preparing_pays(const cconv_plan *plan, int64_t threads) noexcept nogil      # so is this
 
 # Since ABI 1:
 cdef int abi() noexcept nogil

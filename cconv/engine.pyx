@@ -231,6 +231,17 @@ def instruction_sets():
     return tuple(names)
 
 
+def asked_threads():
+    """CCONV_NUM_THREADS in the environment; os.environ takes 20 us where another layer has pushed it out of the caches."""
+    cdef const char *asked = getenv("CCONV_NUM_THREADS")
+    return None if asked == NULL else (<bytes>asked).decode("utf-8", "surrogateescape")
+
+
+cpdef int64_t pieces(int64_t size, int64_t threads, double least):
+    """Into how many ranges to cut range(size), fewer than 2**31: several for each thread, and as many as asked for."""
+    return min(size, max(32 * threads if threads > 1 else 1, <int64_t>min(least, 2.0**31) + 1), <int64_t>0x7fffffff)
+
+
 def forget_helpers():
     """In a forked child, where they are not."""
     crew_forget()
@@ -401,10 +412,10 @@ cdef class Plan:
         arrays.release()
         check(status)
 
-    def share_packing(self, w, packed, int64_t parts, int64_t threads):
+    def share_packing(self, w, packed, int64_t threads):
         """All of that, as `share` does."""
         cdef _Arrays arrays = _Arrays(w, w, None, packed, None)
-        share_job(self, arrays, CREW_PACK, parts, threads)
+        share_job(self, arrays, CREW_PACK, pieces(self.plan.packs, threads, 0), threads)
         arrays.release()
 
     def run(self, int64_t first, int64_t last, x, weights, bias, y):
@@ -419,14 +430,27 @@ cdef class Plan:
         arrays.release()
         check(status)
 
-    def share(self, x, weights, bias, y, int64_t parts, int64_t threads):
-        """All tasks, in so many parts (fewer than 2**31) that threads take one after the other: this one and helpers, as many as that less one
-        if they are to be had."""
+    cpdef int64_t ranges(self, int64_t threads, double least):
+        """Into how many ranges the tasks are cut, at least so many if they can be: of as many tasks each as let the last range end soonest, where
+        half as many take about a tenth longer, all in all."""
+        cdef int64_t joined = self.plan.joined, together = joined
+        cdef double cost = 1, takes, soonest = INFINITY
+        while joined >= 1:
+            takes = cost * joined * ((self.plan.tasks + joined * threads - 1) // (joined * threads))
+            if takes < soonest:
+                soonest, together = takes, joined
+            if threads == 1:
+                break
+            joined, cost = joined // 2, 1.1 * cost
+        return pieces(self.plan.tasks // together, threads, least)
+
+    def share(self, x, weights, bias, y, int64_t threads, double least):
+        """All tasks, in `ranges` that threads take one after the other: this one and helpers, as many as that less one if they are to be had."""
         cdef _Arrays arrays = _Arrays(x, weights, bias, y, self)
-        if self.plan.preparations and threads > self.plan.inputs:
+        if cconv_preparing_pays(&self.plan, threads):
             arrays.share(self)
             share_job(self, arrays, CREW_PREPARE, self.plan.preparations, threads)
-        share_job(self, arrays, CREW_RUN, parts, threads)
+        share_job(self, arrays, CREW_RUN, self.ranges(threads, least), threads)
         arrays.release()
 
     def suits(self, w, double most):

@@ -49,6 +49,8 @@ def one_of(name: str, word: object, known: Iterable[str]) -> str:
 
 def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """`value` as an int in a range; booleans and fractions are refused."""
+    if type(value) is int and least <= value <= (LARGEST if most is None else most):
+        return value
     wanted = f"want an integer of at least {least}" if most is None else f"want an integer from {least} to {most}"
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {value!r}, a boolean; {wanted}")

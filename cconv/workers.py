@@ -75,7 +75,7 @@ def get_workers() -> int:
     """
     if _chosen is not None:
         return _chosen
-    asked = os.environ.get("CCONV_NUM_THREADS", "").strip()
+    asked = (engine.asked_threads() or "").strip()
     if asked:
         if not asked.isdecimal() or not 1 <= int(asked) <= MOST:
             raise ValueError(f"CCONV_NUM_THREADS={asked!r} in the environment; want an integer from 1 to {MOST}")

@@ -73,10 +73,10 @@ def test_without_a_thread_to_be_had(tmp_path):
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("shape, outputs, options", [
     ((1, 70, 28, 28), 130, {}), ((3, 40, 9, 11), 64, {}), ((1, 48, 20, 19), 96, {"dilation": 2, "padding": 2}), ((1, 128, 30, 31), 200, {"stride": 2}),
-    ((2, 12, 5, 10, 9), 64, {"stride": (1, 2, 2)}), ((2, 128, 14, 14), 128, {"groups": 2}),
+    ((3, 40, 28, 28), 64, {}), ((2, 12, 5, 10, 9), 64, {"stride": (1, 2, 2)}), ((2, 128, 14, 14), 128, {"groups": 2}),
 ])
 def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, layout, monkeypatch):
-    """By more threads than there are different inputs; values that are not finite spoil what sees them, and nothing else."""
+    """By more threads than there are different inputs, or where one is left over; values that are not finite spoil what sees them, and nothing else."""
     options = {"padding": 1, "algorithm": "winograd"} | options
     prepared = []
     monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (prepared.append(plan.preparations), share(plan, *rest)))
@@ -100,9 +100,8 @@ def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, lay
 ])
 def test_tasks_are_joined_where_threads_are_few(shape, outputs, kernel, dtype, monkeypatch):
     """As many at once as would cost one thread nothing; one by one where threads are many: the bits are the same."""
-    cut, pieces = [], cconv.compute._pieces
-    monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (cut.append((plan.tasks, plan.joined)), share(plan, *rest)))
-    monkeypatch.setattr("cconv.compute._pieces", lambda *rest: (cut.append(pieces(*rest)), cut[-1])[1])
+    cut = []
+    monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (cut.append((plan.tasks, plan.joined, plan.ranges(rest[-1], 0))), share(plan, *rest)))
     w = rng.standard_normal((outputs, shape[1], kernel, kernel)).astype(dtype)
     x = rng.standard_normal(shape).astype(dtype)
     spoilt = x.copy()
@@ -113,7 +112,7 @@ def test_tasks_are_joined_where_threads_are_few(shape, outputs, kernel, dtype, m
         for workers in (2, 3, 5, 64):
             cut.clear()
             np.testing.assert_array_equal(layer(values, workers=workers), want)
-            (tasks, joined), parts = cut
+            [(tasks, joined, parts)] = cut
             assert joined > 1 and tasks % parts == 0
             assert parts == {2: tasks // joined, 64: tasks}.get(workers, parts)
 

@@ -218,9 +218,17 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
 
 /* Where threads share the tasks: preparations first to last - 1 of plan->preparations, what all of them would make of the input for themselves,
  * into buffers->shared, plan->shared_bytes, which need not be cleared or aligned.  The other buffers are those of cconv_run.  In any ranges, which may run
- * at once, each with its own workspace; but all of them before the first task that is handed `shared`, and anew for each input.  That pays for more threads
- * than plan->inputs, which is how many tasks see something else; most plans have no preparations, and who wants none leaves `shared` out. */
+ * at once, each with its own workspace; but all of them before the first task that is handed `shared`, and anew for each input.  Most plans have no
+ * preparations, and who wants none leaves `shared` out. */
 cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
+
+/* Whether that pays: where one of plan->inputs, which are what tasks see, would be made by several of so many threads.  Where each has some to itself
+ * and helps with the last, there is less to save, and what another core wrote must not be much. */
+static inline int cconv_preparing_pays(const cconv_plan *plan, int64_t threads)
+{
+    return plan->preparations > 0 && threads > 1
+           && (threads > plan->inputs || (plan->inputs % threads != 0 && plan->shared_bytes <= (size_t)1 << 22));
+}
 
 /* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient
  * with respect to it and is read, and the weights, which are the result, of the type of the sums.  What it says of results, of

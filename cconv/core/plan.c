@@ -248,8 +248,7 @@ void cconv_task_at(const cconv_plan *plan, int64_t index, cconv_task *task) { cc
 /* Tasks from this one on, before the last, that are run together. */
 static int64_t joined_at(const cconv_plan *plan, int64_t index, int64_t last)
 {
-    const int64_t block = index % plan->out_blocks;
-    return least(last - index, least(plan->joined - block % plan->joined, plan->out_blocks - block));
+    return least(last - index, plan->joined - index % plan->joined);
 }
 
 CCONV_INLINE cconv_status run_tasks(const cconv_plan *plan, int64_t first, int64_t last, const char *input, const char *weights, const char *bias,

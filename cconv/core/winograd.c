@@ -94,22 +94,26 @@ typedef struct tile_band {
     char *output;                       /* of the first sample, channel and position of the phase */
 } tile_band;
 
-/* Returns 0 where there is none: some phases are smaller than others. */
+/* Returns 0 where there is none: some phases are smaller than others.  Their order is that of diagonals, so that phases side by side, which make up
+ * a task, are as large as the next. */
 static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t unit, const char *input, char *output, tile_band *b)
 {
     const cconv_desc *d = &plan->desc;
+    const int64_t high = phases_of(plan, 1), wide = phases_of(plan, 2), bands_of[3] = {1, plan->bands[1] / high, plan->bands[2] / wide};
+    const int64_t band_at[3] = {0, unit / bands_of[2] % bands_of[1], unit % bands_of[2]};
     int64_t phase[3] = {0, 0, 0};
     int a;
     b->plan = *plan;
     b->task = *task;
     b->input = input;
     b->output = output;
+    unit /= bands_of[1] * bands_of[2];
+    phase[1] = unit % high;
+    phase[2] = (unit / high + phase[1]) % wide;
+    unit /= high * wide;
     for (a = 2; a > 0; a--) {
-        const int64_t index = unit % plan->bands[a], bands = plan->bands[a] / phases_of(plan, a), band = index % bands;
-        int64_t start, outputs, last;
-        unit /= plan->bands[a];
-        phase[a] = index / bands;
-        start = start_of(plan, a, phase[a]);
+        const int64_t bands = bands_of[a], band = band_at[a], start = start_of(plan, a, phase[a]);
+        int64_t outputs, last;
         outputs = parts(plan->output[a] - phase[a], d->dilation[a]);
         last = (band + 1) * plan->band[a];
         b->task.first[a] = band * plan->band[a];
@@ -323,8 +327,8 @@ static unit_range units_of(const cconv_plan *plan, int64_t index)
     unit_range r;
     r.index = index;
     r.group = index / blocks;
-    r.first = index % blocks * plan->units;
-    r.count = least(plan->units, all - r.first);
+    r.first = index % blocks * (all / blocks) + least(index % blocks, all % blocks);
+    r.count = all / blocks + (index % blocks < all % blocks);
     return r;
 }
 

@@ -11,6 +11,7 @@ enum {
     SHARED_TILES = 112,                 /* of a task of several units, for the weights to be used often */
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
     MOST_BYTES = 1 << 23,               /* and of every V, if threads share them */
+    LEAST_PREPARED = 8,                 /* channels at once: a band of each unit is found anew */
     MOST_UNITS = 64,                    /* of a task */
     OUTPUTS_OF_TASK = 32,               /* M stays in the second cache, and there are tasks for threads */
     DONE_BYTES = 1 << 16,               /* of outputs that wait to be turned */
@@ -177,7 +178,7 @@ static int64_t half_blocks(const cconv_plan *plan)
 static void plan_preparations(cconv_plan *plan)
 {
     const int64_t inputs = plan->inputs = plan->tasks / plan->out_blocks;
-    plan->prepared = up(parts(plan->channels, parts(SHARES, most(1, inputs))), planes_at_once(plan));
+    plan->prepared = up(least(plan->channels, most(LEAST_PREPARED, parts(plan->channels, parts(MOST_SHARES, most(1, inputs))))), planes_at_once(plan));
     plan->channel_blocks = parts(plan->channels, plan->prepared);
     if (plan->out_blocks == 1 || times(inputs, v_header(plan) + v_bytes(plan)) > MOST_BYTES) return;
     plan->preparations = inputs * plan->channel_blocks;
@@ -226,6 +227,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     }
     units = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
     plan->units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
+    if (units > 0) plan->units = parts(units, parts(units, plan->units));       /* of each task, or one less */
     plan->tasks = d->groups * parts(units, plan->units);
     positions *= plan->units;
     plan->out_blocks = parts(plan->outputs, OUTPUTS_OF_TASK);
