@@ -113,9 +113,8 @@ static int find_band(const cconv_plan *plan, const cconv_task *task, int64_t uni
     unit /= high * wide;
     for (a = 2; a > 0; a--) {
         const int64_t bands = bands_of[a], band = band_at[a], start = start_of(plan, a, phase[a]);
-        int64_t outputs, last;
-        outputs = parts(plan->output[a] - phase[a], d->dilation[a]);
-        last = (band + 1) * plan->band[a];
+        const int64_t outputs = parts(plan->output[a] - phase[a], d->dilation[a]);
+        int64_t last = (band + 1) * plan->band[a];
         b->task.first[a] = band * plan->band[a];
         if (a == 1) {       /* rows of tiles as evenly as can be, for several workers; columns are cut where run_locally expects it */
             const int64_t tiles = parts(outputs, plan->edge);
