@@ -247,6 +247,21 @@ static test many_outputs(void)
     return t;
 }
 
+/* Planes of results that begin with a line of a cache each, where depths, or bands of rows, do not end with one. */
+static test lined_up(void)
+{
+    test t = plain();
+    const int64_t depths = (int64_t)1 << pick(0, 2), kernel = pick(1, 3);
+    int64_t rows, columns;
+    int a;
+    t.d.output_type = t.d.compute, t.d.divisor = 1, t.layout[2] = 0;
+    t.d.in_channels = pick(1, 24), t.d.out_channels = pick(2, 70), t.d.groups = 1, t.d.batch = 1;
+    do rows = pick(3, 30), columns = pick(3, 60); while (depths * rows * columns % 16 || columns % 16 == 0);
+    for (a = 0; a < 3; a++) window(&t, a, a == 0 && depths == 1 ? 1 : kernel, 1, 1, 1);
+    give(&t, 0, depths), give(&t, 1, rows), give(&t, 2, columns);
+    return t;
+}
+
 /* Floats, for winograd. */
 static test for_winograd(void) { return chance(2) ? few_rows() : three_by_three(); }
 

@@ -48,7 +48,7 @@ static unsigned char x_image[MOST * 8], w_image[MOST * 8], b_image[1 << 12], got
 static double xs[MOST], ws[MOST], bs[512], magnitude[MOST], mixed[512], largest, worst, worst_mixed;
 static long double sums[MOST];
 static int64_t y_at[MOST];      /* where the elements of the output lie */
-static long cases, prepared, joined;
+static long cases, prepared, joined, streamed;
 
 /* A sanitizer that ends the program does so with a signal, so that the descriptor is shown. */
 const char *__asan_default_options(void);
