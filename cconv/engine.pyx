@@ -431,7 +431,7 @@ cdef class Plan:
         check(status)
 
     cpdef int64_t ranges(self, int64_t threads, double least):
-        """Into how many ranges the tasks are cut, at least so many if they can be: of as many tasks each as let the last range end soonest, where
+        """Into how many ranges the tasks are cut, at least so many if what is joined can be: of as many tasks each as let the last range end soonest, where
         half as many take about a tenth longer, all in all."""
         cdef int64_t joined = self.plan.joined, together = joined
         cdef double cost = 1, takes, soonest = INFINITY

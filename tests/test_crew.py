@@ -117,6 +117,21 @@ def test_tasks_are_joined_where_threads_are_few(shape, outputs, kernel, dtype, m
             assert parts == {2: tasks // joined, 64: tasks}.get(workers, parts)
 
 
+def test_the_environment_says_how_many_threads(monkeypatch):
+    """As it is when it is asked for."""
+    for said, threads in (("3", 3), (" 5 ", 5), ("1024", 1024)):
+        monkeypatch.setenv("CCONV_NUM_THREADS", said)
+        assert cconv.get_workers() == threads
+    for wrong in ("0", "1025", "two", "\udcff"):
+        monkeypatch.setenv("CCONV_NUM_THREADS", wrong)
+        with pytest.raises(ValueError, match="CCONV_NUM_THREADS"):
+            cconv.get_workers()
+    monkeypatch.setenv("CCONV_NUM_THREADS", "")
+    usual = cconv.get_workers()
+    monkeypatch.delenv("CCONV_NUM_THREADS")
+    assert cconv.get_workers() == usual
+
+
 def test_weights_that_are_not_finite_are_seen_by_whoever_packs_them():
     w = W.copy()
     w[-1, -1, -1, -1] = np.inf

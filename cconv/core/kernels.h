@@ -76,7 +76,7 @@ enum {
 
 /* y[m][j] = before[m][j] + sum over t of scalars[scalar_at[t] + m * pitch] * vectors[vector_at[t] + j], m < the tile's scalars,
  * j < its width; from one vector of `before` to the next it is before_step values, none for a bias along positions.  Of the last vector `last` values are
- * written; `stream`: past the caches, where whole lines are; `clip`: what results are clipped to, two values, or NULL.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
+ * written; `stream`, only where that is a whole one: past the caches, where whole lines are; `clip`: what results are clipped to, two values, or NULL.  With each tap the lines at `next`, of which the next lie next_step values further, may be fetched into the L2 cache. */
 typedef void cconv_taps_kernel(const void *vectors, const ptrdiff_t *vector_at, const void *scalars,
                                const ptrdiff_t *scalar_at, ptrdiff_t pitch, int64_t taps, const void *before, ptrdiff_t before_pitch,
                                ptrdiff_t before_step, void *y, ptrdiff_t y_pitch, int64_t last, int stream, const void *clip,

@@ -91,7 +91,7 @@ static void run_along(block *b)
                              : see_taps(&b->seeing, other, j / plan->sums_pitch, least(j + count - 1, length - 1) / plan->sums_pitch);
                 kernel[width](x, here ? b->here_at : s->x_at, t.weights, s->w_at, 1, s->taps, t.start ? t.start : sums, t.before_pitch, t.before_step,
                               t.output ? t.output + (r * b->output_row + j * b->output_step) * size : sums,
-                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream, b->clip,
+                              (ptrdiff_t)(t.output ? b->output_plane : plan->sums_plane), t.output ? last : lanes, t.output && plan->stream && last == lanes, b->clip,
                               fetches ? x + CALLS_AHEAD * full * size : x, fetches ? b->here_at[1] : 0);
             }
     }
@@ -135,8 +135,9 @@ static void run_across(block *b)
     int64_t index, r, j, positions;
     for (index = task->tile_first; index < task->tile_last; index++) {
         const taps_tile t = tile_at(b, index);
-        const int wide = t.pitch > lanes, stream = t.output && plan->stream;
+        const int wide = t.pitch > lanes;
         const int64_t last = t.output ? t.count - wide * lanes : lanes;
+        const int stream = t.output && plan->stream && last == lanes;
         const ptrdiff_t pitch = (ptrdiff_t)(t.output ? b->output_step : plan->sums_plane);
         ptrdiff_t step = plan->prepacked ? (ptrdiff_t)parts(t.pitch, calls) : 0, left = (ptrdiff_t)t.pitch;
         /* What comes next, of which each call fetches its share: the next tile's weights of this block, or those of the first tile

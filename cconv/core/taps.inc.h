@@ -61,7 +61,7 @@ CCONV_INLINE void NAME(tile)(const int M, const int NV, const void *vectors_, co
 {
     const T *vectors = (const T *)vectors_, *scalars = (const T *)scalars_, *next = (const T *)next_, *before = (const T *)before_;
     T *y = (T *)y_;
-    const int past = NV < 3 && stream && last == LANES && WHOLE_LINES(NV, y, y_pitch);
+    const int past = NV < 3 && stream && WHOLE_LINES(NV, y, y_pitch);
     const int late = LATE_TAP(NV) && taps > 0 && last == LANES && !past && !clip;
     V a[MAX_TILE][4];
 #define START(m) if (m < M) { a[m][0] = a[m][1] = a[m][2] = a[m][3] = ZERO(); }
