@@ -185,7 +185,7 @@ CCONV_INLINE __m256d ISA(zip_doubles)(__m256d u, __m256d v, int half)
     STORE_BYTES(p, _mm256_permute2x128_si256(low, high, 0x20)), STORE_BYTES((p) + 16, _mm256_permute2x128_si256(low, high, 0x31))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2, ISA(drain)};
+const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &kernels_f64__avx2, integer__avx2, ISA(drain), ISA(send)};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -146,7 +146,7 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
     STORE_BYTES((p) + 32, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high))
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512, ISA(drain)};
+const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx512, &kernels_f64__avx512, integer__avx512, ISA(drain), ISA(send)};
 
 #if defined(__clang__)
 #pragma clang attribute pop

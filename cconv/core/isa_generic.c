@@ -106,7 +106,7 @@ DEFINE_LOADS(double, DOUBLES)
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"
 
-const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL, NULL};
+const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__generic, &kernels_f64__generic, NULL, NULL, NULL};
 
 #undef SMALL
 #undef ACCUMULATORS

@@ -120,7 +120,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 #define STORE_WORDS(p, low, high) vst1q_u16(p, low), vst1q_u16((p) + 8, high)
 #include "integer.inc.h"
 
-const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon, integer__neon, NULL};
+const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon, integer__neon, NULL, NULL};
 
 #undef ACCUMULATORS
 #if defined(__GNUC__) && !defined(__clang__)

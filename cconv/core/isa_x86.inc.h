@@ -71,3 +71,16 @@ CCONV_INLINE void ISA(turn_more_doubles)(const double *p, ptrdiff_t pitch, doubl
 
 /* Until what was written past the caches is seen by other threads. */
 static void ISA(drain)(void) { _mm_sfence(); }
+
+/* A copy whose whole lines are written past the caches. */
+static void ISA(send)(const char *x, char *y, int64_t bytes)
+{
+    int64_t i = (int64_t)((0 - (uintptr_t)y) & (LINE - 1));
+    if (i > bytes) i = bytes;
+    memcpy(y, x, (size_t)i);
+    for (; i + LINE <= bytes; i += LINE) {
+        _mm256_stream_si256((__m256i *)(void *)(y + i), _mm256_loadu_si256((const __m256i *)(const void *)(x + i)));
+        _mm256_stream_si256((__m256i *)(void *)(y + i + LINE / 2), _mm256_loadu_si256((const __m256i *)(const void *)(x + i + LINE / 2)));
+    }
+    memcpy(y + i, x + i, (size_t)(bytes - i));
+}

@@ -272,7 +272,8 @@ struct cconv_kernels {
     const char *name;
     const cconv_type_kernels *f32, *f64;
     cconv_integer_kernel *integer;      /* or NULL */
-    void (*drain)(void);                /* to be called after `down` or `taps` has streamed; NULL where they do not */
+    void (*drain)(void);                /* to be called after `down`, `taps` or `send` has streamed; NULL where they do not */
+    void (*send)(const char *x, char *y, int64_t bytes);        /* a copy past the caches, or NULL */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */

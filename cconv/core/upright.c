@@ -51,7 +51,7 @@ typedef struct lifting {
     const cconv_task *task;
     const char *zeros;                  /* a row of them */
     char *dealt;
-    double *spoilt;
+    char *spoilt;
 } lifting;
 
 /* The blocks of a line of tiles: input i of a tile lies at rows + i * row, or, dealt out, in one of as many rows as the tile has outputs,
@@ -110,7 +110,8 @@ static int lift_input(const cconv_plan *plan, const cconv_task *task, const char
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), together = planes_at_once(plan);
     const int64_t planes = plan->phases[0] * plan->phases[1] * plan->phases[2], slice = (plan->band[1] + plan->reach[1]) * plan->row_pitch;
     char *loaded = work + plan->planes_at, *v = work + plan->v_at;
-    double spoilt[MAX_VECTOR] = {0};
+    double sums[MAX_VECTOR + LINE / sizeof(double)] = {0};
+    char *spoilt = cconv_aligned(sums);
     const lifting of = {plan, task, loaded + together * plan->plane * size, work + plan->ordered_at, spoilt};
     int64_t c, p;
     memset(loaded, 0, (size_t)((together * plan->plane + plan->row_pitch + 2 * SLACK) * size));      /* beyond the rows' ends too */

@@ -10,14 +10,14 @@ static void NAME(lift)(const void *const *rows, void *y_, ptrdiff_t y_step, int6
     const T *x[6];
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
     const V factor = SET1((T)scale), nothing = ZERO();
-    V sum = LOAD(spoilt);
+    V sum = ZERO();
     int64_t i, r;
     for (r = 0; r < 6; r++) x[r] = (const T *)rows[r];
     for (i = 0; i < n; i += LANES, y += LANES) {
         for (r = seen; r < 6; r++) sum = FMA(FMA(LOAD(x[r] + i), factor, nothing), nothing, sum);
         NAME(forward_axis_4)(x[0] + i, x[1] + i, x[2] + i, x[3] + i, x[4] + i, x[5] + i, y, y_step);
     }
-    STORE(spoilt, sum);
+    STORE(spoilt, ADD(LOAD(spoilt), sum));
 }
 
 /* The transform back of lines of n sums, s_line values apart, six of each value, s_step apart, to M rows, of which the first `rows` are

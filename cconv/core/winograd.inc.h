@@ -11,16 +11,19 @@ static void NAME(deal_4)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, 
     const T *x = (const T *)x_;
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
     const V factor = SET1((T)scale), nothing = ZERO();
-    V sum = LOAD(spoilt);
+    V sum = ZERO();
     int64_t i;
     for (i = 0; i < n; i += LANES, x += 4 * LANES, y += LANES) {
-        const V a = LOAD(x), b = LOAD(x + LANES), c = LOAD(x + 2 * LANES), d = LOAD(x + 3 * LANES);
-        const V e = LOAD(x + 4), f = LOAD(x + LANES + 4), g = LOAD(x + 2 * LANES + 4), h = LOAD(x + 3 * LANES + 4);
-        const V even = EVENS(a, b), odd = ODDS(a, b), more_even = EVENS(c, d), more_odd = ODDS(c, d);
+        const V a = LOAD(x), b = LOAD(x + LANES), e = LOAD(x + 4), f = LOAD(x + LANES + 4), even = EVENS(a, b), odd = ODDS(a, b);
+        V c = b, d = b, g = f, h = f, more_even = even, more_odd = odd;
         sum = FMA(FMA(a, factor, nothing), nothing, sum);
         sum = FMA(FMA(b, factor, nothing), nothing, sum);
-        sum = FMA(FMA(c, factor, nothing), nothing, sum);
-        sum = FMA(FMA(d, factor, nothing), nothing, sum);
+        if (LANES < 4 || n - i > LANES / 2) {
+            c = LOAD(x + 2 * LANES), d = LOAD(x + 3 * LANES), g = LOAD(x + 2 * LANES + 4), h = LOAD(x + 3 * LANES + 4);
+            more_even = EVENS(c, d), more_odd = ODDS(c, d);
+            sum = FMA(FMA(c, factor, nothing), nothing, sum);
+            sum = FMA(FMA(d, factor, nothing), nothing, sum);
+        }
         sum = FMA(FMA(h, factor, nothing), nothing, sum);   /* the last 4 values; of short vectors more */
         if (LANES < 4) sum = FMA(FMA(g, factor, nothing), nothing, sum);
         if (LANES < 2) sum = FMA(FMA(f, factor, nothing), nothing, FMA(FMA(e, factor, nothing), nothing, sum));
@@ -31,7 +34,7 @@ static void NAME(deal_4)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, 
         STORE(y + 4 * y_step, EVENS(EVENS(e, f), EVENS(g, h)));
         STORE(y + 5 * y_step, EVENS(ODDS(e, f), ODDS(g, h)));
     }
-    STORE(spoilt, sum);
+    STORE(spoilt, ADD(LOAD(spoilt), sum));
 }
 
 /* The input's transform along an axis: six values in, six out. */
@@ -154,7 +157,7 @@ static void NAME(deal_2)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, 
     const T *x = (const T *)x_;
     T *y = (T *)y_, *spoilt = (T *)spoilt_;
     const V factor = SET1((T)scale), nothing = ZERO();
-    V sum = LOAD(spoilt);
+    V sum = ZERO();
     int64_t i;
     for (i = 0; i < n; i += LANES, x += 2 * LANES, y += LANES) {
         const V a = LOAD(x), b = LOAD(x + LANES), c = LOAD(x + 2), d = LOAD(x + LANES + 2);
@@ -167,7 +170,7 @@ static void NAME(deal_2)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, 
         STORE(y + 2 * y_step, EVENS(c, d));
         STORE(y + 3 * y_step, ODDS(c, d));
     }
-    STORE(spoilt, sum);
+    STORE(spoilt, ADD(LOAD(spoilt), sum));
 }
 
 CCONV_INLINE void NAME(forward_axis_2)(const T *x0, const T *x1, const T *x2, const T *x3, T *y, ptrdiff_t step)
