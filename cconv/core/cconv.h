@@ -177,7 +177,7 @@ typedef struct cconv_buffers {
     cconv_buffer output, workspace;
     cconv_buffer shared;                        /* what cconv_prepare made; NULL: nothing */
     int continued;      /* 1: the workspace is as cconv_run left it when it last ran a task, without an error, with this plan and these buffers, `shared` too,
-                         * whose input and weights have not changed; it serves on.  0 in any other case */
+                         * whose input and weights have not changed, and cconv_prepare has not had it since; it serves on.  0 in any other case */
 } cconv_buffers;
 
 /* A buffer that begins with element 0. */

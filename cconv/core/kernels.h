@@ -273,7 +273,7 @@ struct cconv_kernels {
     const cconv_type_kernels *f32, *f64;
     cconv_integer_kernel *integer;      /* or NULL */
     void (*drain)(void);                /* to be called after `down`, `taps` or `send` has streamed; NULL where they do not */
-    void (*send)(const char *x, char *y, int64_t bytes);        /* a copy past the caches, or NULL */
+    void (*send)(const char *x, char *y, int64_t bytes);        /* a copy, whole lines past the caches; NULL where `drain` is */
 };
 
 /* dispatch.c: the table of that name, or the best one for NULL; NULL if it is not to be had. */

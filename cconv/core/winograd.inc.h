@@ -18,7 +18,7 @@ static void NAME(deal_4)(const void *x_, void *y_, ptrdiff_t y_step, int64_t n, 
         V c = b, d = b, g = f, h = f, more_even = even, more_odd = odd;
         sum = FMA(FMA(a, factor, nothing), nothing, sum);
         sum = FMA(FMA(b, factor, nothing), nothing, sum);
-        if (LANES < 4 || n - i > LANES / 2) {
+        if (LANES < 4 || n - i > LANES / 2) {       /* else the first two hold all, with the end of f */
             c = LOAD(x + 2 * LANES), d = LOAD(x + 3 * LANES), g = LOAD(x + 2 * LANES + 4), h = LOAD(x + 3 * LANES + 4);
             more_even = EVENS(c, d), more_odd = ODDS(c, d);
             sum = FMA(FMA(c, factor, nothing), nothing, sum);
