@@ -83,6 +83,23 @@ static void NAME(forward_4)(const void *x_, ptrdiff_t x_step, ptrdiff_t below, v
         })
 }
 
+/* Along both, for n output channels of a tile: SEEN x SEEN values x_step apart to EDGE x EDGE, y_row and y_step apart. */
+#define DEFINE_INVERSE(EDGE, SEEN) \
+static void NAME(inverse_##EDGE)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work_, void *y_, \
+                                 ptrdiff_t y_row, ptrdiff_t y_step, int64_t n) \
+{ \
+    const T *x = (const T *)x_, *bias = (const T *)bias_; \
+    const NAME(bounds) clip = NAME(bounds_of)(clip_), none = NAME(bounds_of)(NULL); \
+    T *y = (T *)y_, *work = (T *)work_; \
+    int64_t o; \
+    int i; \
+    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) { \
+        const V start = LOAD(bias + o); \
+        for (i = 0; i < SEEN; i++) NAME(inverse_axis_##EDGE)(x + i * x_step, SEEN * x_step, ZERO(), none, work + i * LANES, SEEN * LANES); \
+        for (i = 0; i < EDGE; i++) NAME(inverse_axis_##EDGE)(work + SEEN * i * LANES, LANES, start, clip, y + i * y_row, y_step); \
+    } \
+}
+
 /* The output's along an axis: six in, four out. */
 CCONV_INLINE void NAME(inverse_axis_4)(const T *x, ptrdiff_t x_step, V bias, NAME(bounds) clip, T *y, ptrdiff_t y_step)
 {
@@ -97,29 +114,15 @@ CCONV_INLINE void NAME(inverse_axis_4)(const T *x, ptrdiff_t x_step, V bias, NAM
     STORE(y + 3 * y_step, NAME(clipped)(ADD(FMA(half_near, FMA(eight, more_odd, odd), m5), bias), clip));
 }
 
-/* Along both, for n output channels of a tile: 36 values x_step apart to 4 x 4, y_row and y_step apart. */
-static void NAME(inverse_4)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work_, void *y_, ptrdiff_t y_row,
-                            ptrdiff_t y_step, int64_t n)
-{
-    const T *x = (const T *)x_, *bias = (const T *)bias_;
-    const NAME(bounds) clip = NAME(bounds_of)(clip_), none = NAME(bounds_of)(NULL);
-    T *y = (T *)y_, *work = (T *)work_;
-    int64_t o;
-    int i;
-    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
-        const V start = LOAD(bias + o);
-        for (i = 0; i < 6; i++) NAME(inverse_axis_4)(x + i * x_step, 6 * x_step, ZERO(), none, work + i * LANES, 6 * LANES);
-        for (i = 0; i < 4; i++) NAME(inverse_axis_4)(work + 6 * i * LANES, LANES, start, clip, y + i * y_row, y_step);
-    }
-}
+DEFINE_INVERSE(4, 6)
 
-/* The weights' transform for n output channels, in double, then rounded: a row of six products.  p, q, r: that row of the
- * transform along the other axis. */
+/* The weights' transform for n output channels, whole vectors, in double, then rounded: a row of six products.  p, q, r: that row
+ * of the transform along the other axis.  The bound tells the compiler that there is no rest, for which it would write as much code again. */
 CCONV_INLINE void NAME(filter_row_4)(double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0, T *CCONV_RESTRICT u1,
                                    T *CCONV_RESTRICT u2, T *CCONV_RESTRICT u3, T *CCONV_RESTRICT u4, T *CCONV_RESTRICT u5, int64_t n)
 {
     int64_t o;
-    for (o = 0; o < n; o++) {
+    for (o = 0; o < (n & -(int64_t)LANES); o++) {
         const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
         const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
         const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
@@ -203,20 +206,7 @@ CCONV_INLINE void NAME(inverse_axis_2)(const T *x, ptrdiff_t x_step, V bias, NAM
     STORE(y + y_step, NAME(clipped)(ADD(FMA(minus, m3, FMA(minus, m2, m1)), bias), clip));
 }
 
-static void NAME(inverse_2)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work_, void *y_, ptrdiff_t y_row,
-                            ptrdiff_t y_step, int64_t n)
-{
-    const T *x = (const T *)x_, *bias = (const T *)bias_;
-    const NAME(bounds) clip = NAME(bounds_of)(clip_), none = NAME(bounds_of)(NULL);
-    T *y = (T *)y_, *work = (T *)work_;
-    int64_t o;
-    int i;
-    for (o = 0; o < n; o += LANES, x += LANES, y += LANES) {
-        const V start = LOAD(bias + o);
-        for (i = 0; i < 4; i++) NAME(inverse_axis_2)(x + i * x_step, 4 * x_step, ZERO(), none, work + i * LANES, 4 * LANES);
-        for (i = 0; i < 2; i++) NAME(inverse_axis_2)(work + 4 * i * LANES, LANES, start, clip, y + i * y_row, y_step);
-    }
-}
+DEFINE_INVERSE(2, 4)
 
 /* a to c: as above; f: two rows of the transform. */
 CCONV_INLINE void NAME(filter_row_2)(const double f[2][3], double p, double q, double r, const T *CCONV_RESTRICT w, T *CCONV_RESTRICT u0,
@@ -224,7 +214,7 @@ CCONV_INLINE void NAME(filter_row_2)(const double f[2][3], double p, double q, d
 {
     const double f0 = f[0][0], f1 = f[0][1], f2 = f[0][2], g0 = f[1][0], g1 = f[1][1], g2 = f[1][2];
     int64_t o;
-    for (o = 0; o < n; o++) {
+    for (o = 0; o < (n & -(int64_t)LANES); o++) {
         const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
         const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
         const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
@@ -285,6 +275,7 @@ static void NAME(forward_strided)(const void *x_, ptrdiff_t x_step, ptrdiff_t be
 }
 
 #undef FORWARD
+#undef DEFINE_INVERSE
 
 /* Of nine sums. */
 static void NAME(inverse_strided)(const void *x_, ptrdiff_t x_step, const void *bias_, const void *clip_, void *work, void *y_, ptrdiff_t y_row,
