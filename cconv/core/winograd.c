@@ -198,7 +198,14 @@ static int transform_input(const tile_band *b, int64_t first, int64_t last, char
     return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
 }
 
-/* M, for `tiles` tiles. */
+/* In U, the filter of a product. */
+static int64_t filter_at(const cconv_plan *plan, int64_t product)
+{
+    const winograd_form *form = form_of(plan);
+    return (form->filter[product / form->seen] * form->filters + form->filter[product % form->seen]) * filter_values(plan);
+}
+
+/* M, for `tiles` tiles.  What is multiplied next is fetched: weights, and in the first task a V that was sent past the caches. */
 static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *u, char *work)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -206,25 +213,30 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
     const int64_t pieces = parts(tiles, kernels->tile);
     const winograd_form *form = form_of(plan);
     const winograd_tables *t = (const winograd_tables *)(const void *)work;
-    int64_t product, s, tile, piece;
-    for (product = 0; product < square(form->seen); product++) {
+    const int64_t products = square(form->seen), begin = cconv_tile_first(plan, task->tile_first);
+    int64_t product, s, tile, piece, line;
+    for (product = 0; product < products; product++) {
         const int64_t i = product / form->seen, j = product % form->seen;
         const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
         const char *v = t->from + product * plan->v_plane * size;
-        const char *filter = u + (form->filter[i] * form->filters + form->filter[j]) * filter_values(plan) * size;
+        const char *filter = u + filter_at(plan, product) * size;
+        const char *after = u + (filter_at(plan, least(product + 1, products - 1)) + begin * slices_of(plan) + task->out_first - begin) * size;
         char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
             const int64_t from = most(first, task->out_first), upto = least(first + count, task->out_first + task->out_count);
-            const int wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
+            const int cold = t->cold && tile == task->tile_first && product + 1 < products, wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
             for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
                 const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s);
                 const char *weights = filter + (first * slices_of(plan) + s * pitch + from - first) * size;
-                const char *next = weights + slices * pitch * size;       /* of this tile, the next, or the next filter, of whichever block */
+                const char *next = s + slices < slices_of(plan) || tile + 1 < task->tile_last ? weights + slices * pitch * size : after;
                 const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + from - task->out_first) * size;
+                    if (cold)
+                        for (line = 0; line < slices * plan->v_pitch / pieces * size; line += LINE)
+                            PREFETCH_FAR(v + (plan->v_plane + (s + slices * piece / pieces) * plan->v_pitch) * size + line);
                     kernels->taps[n][wide](weights, t->u[pitch > lanes], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
                                            begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
                                            (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + (half ? 0 : slices * pitch * piece / pieces) * size,
@@ -372,6 +384,7 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
     t->tiles = 0;
     t->spoilt = 0;
     t->from = shared ? shared + v_header(plan) : work + plan->v_at;
+    t->cold = shared != NULL;
     for (i = 0; i < plan->tiles; i++) wild |= weights[units->group * plan->tiles + i];
     for (i = 0; i < units->count; i++) {
         int spoilt = wild;
@@ -392,7 +405,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     const cconv_desc *d = &plan->desc;
     const int64_t size = (int64_t)cconv_type_size(d->compute);
     const unit_range units = units_of(plan, index / plan->out_blocks);
-    const winograd_tables *t = (const winograd_tables *)(const void *)work;
+    winograd_tables *t = (winograd_tables *)(void *)work;
     int64_t i, tiles = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
@@ -400,6 +413,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
     find_input(plan, &units, input, weights, work, output);
     multiply(plan, &task, t->tiles, products_of(plan, weights, task.group), work);
+    t->cold = 0;
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
         memcpy(work + plan->bias_at, bias + (task.group * plan->outputs + task.out_first) * size, (size_t)(task.out_count * size));

@@ -16,6 +16,7 @@ typedef struct winograd_tables {
     const char *shared;         /* every V, made before; or NULL */
     const char *from;           /* V */
     int64_t held, tiles;        /* 1 + the index of the units and group; how many tiles they have */
+    int64_t cold;               /* V is shared, and not read before */
     uint64_t spoilt;            /* a bit for each unit that goes another way */
 } winograd_tables;
 
