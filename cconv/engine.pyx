@@ -430,18 +430,30 @@ cdef class Plan:
         arrays.release()
         check(status)
 
+    cdef int64_t whole_tasks(self) noexcept:
+        """How many tasks it would be if the last band were as high and wide as the others."""
+        cdef int64_t held = 1, all = 1
+        cdef int a
+        for a in range(1, 3):
+            all *= self.plan.output[a]
+            held *= self.plan.band[a] * self.plan.bands[a]
+        return (self.plan.tasks * all + held - 1) // held
+
     cpdef int64_t ranges(self, int64_t threads, double least):
         """Into how many ranges the tasks are cut, at least so many if what is joined can be: of as many tasks each as let the last range end soonest, where
-        half as many take about a tenth longer, all in all."""
-        cdef int64_t joined = self.plan.joined, together = joined
-        cdef double cost = 1, takes, soonest = INFINITY
+        half as many take about a tenth longer, all in all, of "taps" a thirtieth."""
+        cdef int64_t joined = self.plan.joined, together = joined, tasks = self.plan.tasks
+        cdef double cost = 1, half = 1.1, takes, soonest = INFINITY
+        if self.plan.algorithm == CCONV_TAPS and joined > 1:
+            half = 1.03
+            tasks = self.whole_tasks()
         while joined >= 1:
-            takes = cost * joined * ((self.plan.tasks + joined * threads - 1) // (joined * threads))
+            takes = cost * joined * ((tasks + joined * threads - 1) // (joined * threads))
             if takes < soonest:
                 soonest, together = takes, joined
             if threads == 1:
                 break
-            joined, cost = joined // 2, 1.1 * cost
+            joined, cost = joined // 2, half * cost
         return pieces(self.plan.tasks // together, threads, least)
 
     def share(self, x, weights, bias, y, int64_t threads, double least):

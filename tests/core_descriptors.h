@@ -142,8 +142,6 @@ static void check_plan(const cconv_desc *d, const cconv_plan *plan)
     if (plan->joined < 1 || (plan->joined & (plan->joined - 1)) != 0 || plan->tasks % plan->joined != 0 || plan->out_blocks % plan->joined != 0) fail("the number of tasks that are joined");
     if (plan->preparations && (cconv_preparing_pays(plan, 1) || cconv_preparing_pays(plan, plan->inputs) || !cconv_preparing_pays(plan, plan->inputs + 1)))
         fail("preparing pays for one thread, or where each has as many inputs, or does not for many");
-    if (plan->preparations && plan->inputs > 2 && cconv_preparing_pays(plan, 2) != (plan->inputs % 2 != 0 && plan->shared_bytes <= 4194304))
-        fail("preparing pays where no input is left over, or where all of them are large, or does not elsewhere");
     if (plan->algorithm == CCONV_WINOGRAD && !plan->upright && plan->tasks > 0) {
         const wide units = (wide)d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], ranges = plan->tasks / plan->out_blocks / d->groups;
         if (plan->units != (units + ranges - 1) / ranges) fail("some tasks have more units than they need");

@@ -117,6 +117,17 @@ def test_tasks_are_joined_where_threads_are_few(shape, outputs, kernel, dtype, m
             assert parts == {2: tasks // joined, 64: tasks}.get(workers, parts)
 
 
+def test_fewer_tasks_are_joined_where_the_last_band_is_lower(monkeypatch):
+    """28 rows are cut into 8, 8, 8 and 4, whole vectors each: with as many tasks as for one thread, two would do 16 rows and 12."""
+    cut = []
+    monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (cut.append((plan.tasks, plan.joined, plan.ranges(2, 0))), share(plan, *rest)))
+    x, w = rng.standard_normal((1, 128, 28, 28)).astype(np.float32), rng.standard_normal((256, 128, 1, 1)).astype(np.float32)
+    layer = cconv.Conv(w)
+    np.testing.assert_array_equal(layer(x, workers=2), layer(x, workers=1))
+    tasks, joined, parts = cut[0]
+    assert joined > 1 and tasks // joined < parts <= tasks and tasks % parts == 0
+
+
 def test_the_environment_says_how_many_threads(monkeypatch):
     """As it is when it is asked for."""
     for said, threads in (("3", 3), (" 5 ", 5), ("1024", 1024)):

@@ -222,13 +222,9 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
  * preparations, and who wants none leaves `shared` out. */
 cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
-/* Whether that pays: where one of plan->inputs, which are what tasks see, would be made by several of so many threads.  Where each has some to itself
- * and helps with the last, there is less to save, and what another core wrote must not be much. */
-static inline int cconv_preparing_pays(const cconv_plan *plan, int64_t threads)
-{
-    return plan->preparations > 0 && threads > 1
-           && (threads > plan->inputs || (plan->inputs % threads != 0 && plan->shared_bytes <= (size_t)1 << 22));
-}
+/* Whether that pays: where one of plan->inputs, which are what tasks see, would be made by several of so many threads; but where each has one to itself,
+ * making the last of them twice takes less time than handing all to each other. */
+static inline int cconv_preparing_pays(const cconv_plan *plan, int64_t threads) { return plan->preparations > 0 && threads > plan->inputs; }
 
 /* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient
  * with respect to it and is read, and the weights, which are the result, of the type of the sums.  What it says of results, of
