@@ -431,20 +431,20 @@ cdef class Plan:
         check(status)
 
     cdef int64_t whole_tasks(self) noexcept:
-        """How many tasks it would be if the last band were as high and wide as the others."""
-        cdef int64_t held = 1, all = 1
+        """How many tasks the work would be if each were as large as the largest: the last band may be lower or narrower."""
+        cdef int64_t held = 1, outputs = 1
         cdef int a
         for a in range(1, 3):
-            all *= self.plan.output[a]
+            outputs *= self.plan.output[a]
             held *= self.plan.band[a] * self.plan.bands[a]
-        return (self.plan.tasks * all + held - 1) // held
+        return (self.plan.tasks * outputs + held - 1) // held
 
     cpdef int64_t ranges(self, int64_t threads, double least):
         """Into how many ranges the tasks are cut, at least so many if what is joined can be: of as many tasks each as let the last range end soonest, where
-        half as many take about a tenth longer, all in all, of "taps" a thirtieth."""
+        half as many take about a tenth longer, all in all, and with "taps" a thirtieth."""
         cdef int64_t joined = self.plan.joined, together = joined, tasks = self.plan.tasks
         cdef double cost = 1, half = 1.1, takes, soonest = INFINITY
-        if self.plan.algorithm == CCONV_TAPS and joined > 1:
+        if self.plan.algorithm == CCONV_TAPS and joined > 1:     # a convolution of few tasks, whose bands are set
             half = 1.03
             tasks = self.whole_tasks()
         while joined >= 1:

@@ -140,7 +140,8 @@ static void check_plan(const cconv_desc *d, const cconv_plan *plan)
     }
     if (plan->tasks < 0 || plan->tasks > results || (plan->tasks == 0) != (d->batch == 0)) fail("the number of tasks");
     if (plan->joined < 1 || (plan->joined & (plan->joined - 1)) != 0 || plan->tasks % plan->joined != 0 || plan->out_blocks % plan->joined != 0) fail("the number of tasks that are joined");
-    if (plan->preparations && (cconv_preparing_pays(plan, 1) || cconv_preparing_pays(plan, plan->inputs) || !cconv_preparing_pays(plan, plan->inputs + 1)))
+    if (plan->preparations && (cconv_preparing_pays(plan, 1) || cconv_preparing_pays(plan, plan->inputs) || !cconv_preparing_pays(plan, plan->inputs + 1)
+                               || (plan->inputs > 2 && cconv_preparing_pays(plan, 2))))
         fail("preparing pays for one thread, or where each has as many inputs, or does not for many");
     if (plan->algorithm == CCONV_WINOGRAD && !plan->upright && plan->tasks > 0) {
         const wide units = (wide)d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2], ranges = plan->tasks / plan->out_blocks / d->groups;

@@ -76,7 +76,7 @@ def test_without_a_thread_to_be_had(tmp_path):
     ((3, 40, 28, 28), 64, {}), ((2, 12, 5, 10, 9), 64, {"stride": (1, 2, 2)}), ((2, 128, 14, 14), 128, {"groups": 2}),
 ])
 def test_what_winograd_makes_of_the_input_is_shared(shape, outputs, options, layout, monkeypatch):
-    """By more threads than there are different inputs, or where one is left over; values that are not finite spoil what sees them, and nothing else."""
+    """By more threads than there are different inputs; values that are not finite spoil what sees them, and nothing else."""
     options = {"padding": 1, "algorithm": "winograd"} | options
     prepared = []
     monkeypatch.setattr("cconv.conv.share", lambda plan, *rest: (prepared.append(plan.preparations), share(plan, *rest)))

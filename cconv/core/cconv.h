@@ -223,7 +223,7 @@ cconv_status cconv_run(const cconv_plan *plan, int64_t first, int64_t last, cons
 cconv_status cconv_prepare(const cconv_plan *plan, int64_t first, int64_t last, const cconv_buffers *buffers);
 
 /* Whether that pays: where one of plan->inputs, which are what tasks see, would be made by several of so many threads; but where each has one to itself,
- * making the last of them twice takes less time than handing all to each other. */
+ * making those that are left over several times takes less than handing all to one another (measured with two threads). */
 static inline int cconv_preparing_pays(const cconv_plan *plan, int64_t threads) { return plan->preparations > 0 && threads > plan->inputs; }
 
 /* The gradient with respect to the weights: the descriptor is that of the convolution, but for the output, which is the gradient

@@ -205,7 +205,7 @@ static int64_t filter_at(const cconv_plan *plan, int64_t product)
     return (form->filter[product / form->seen] * form->filters + form->filter[product % form->seen]) * filter_values(plan);
 }
 
-/* M, for `tiles` tiles.  What is multiplied next is fetched: weights, and in the first task a V that was sent past the caches. */
+/* M, for `tiles` tiles.  What is multiplied next is fetched: weights, and in the first task a V that is shared. */
 static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *u, char *work)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
@@ -225,18 +225,18 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
             const int64_t from = most(first, task->out_first), upto = least(first + count, task->out_first + task->out_count);
-            const int cold = t->cold && tile == task->tile_first && product + 1 < products, wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
+            const int cold = t->cold && tile == task->tile_first && product + 1 < products;
+            const int wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
             for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
-                const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s);
+                const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s), ahead = cold ? slices * plan->v_pitch : 0;
                 const char *weights = filter + (first * slices_of(plan) + s * pitch + from - first) * size;
                 const char *next = s + slices < slices_of(plan) || tile + 1 < task->tile_last ? weights + slices * pitch * size : after;
                 const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
                     char *sums = m + (at * plan->sums_pitch + from - task->out_first) * size;
-                    if (cold)
-                        for (line = 0; line < slices * plan->v_pitch / pieces * size; line += LINE)
-                            PREFETCH_FAR(v + (plan->v_plane + (s + slices * piece / pieces) * plan->v_pitch) * size + line);
+                    for (line = piece * ahead / pieces * size; line < (piece + 1) * ahead / pieces * size; line += LINE)
+                        PREFETCH_FAR(v + (plan->v_plane + s * plan->v_pitch) * size + line);
                     kernels->taps[n][wide](weights, t->u[pitch > lanes], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
                                            begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
                                            (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + (half ? 0 : slices * pitch * piece / pieces) * size,
