@@ -119,6 +119,21 @@ def test_weights_that_are_not_finite_or_too_large(value):
         np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("lie", [
+    lambda w: w, lambda w: w[:, ::-1, ::-1, ::-1], lambda w: w[::-1], lambda w: w[..., ::-1], np.asfortranarray,
+    lambda w: np.repeat(w, 2, axis=3)[..., ::2], lambda w: np.repeat(w, 2, axis=0)[::2], lambda w: w.astype(np.float64),
+])
+def test_weights_that_lie_anyhow_where_the_input_is_not_finite(lie):
+    """Bands that are not finite are computed from the weights themselves, of which the packed ones hold a copy."""
+    rng = np.random.default_rng(8)
+    x, w = rng.standard_normal((1, 16, 12, 12)).astype(np.float32), lie(rng.standard_normal((20, 16, 3, 3)).astype(np.float32))
+    x[0, 3, 5, 6] = np.nan
+    for kind in (np.float32, np.float64):
+        y, want = (cconv.conv2d(x.astype(kind), w, padding=1, dtype=kind, algorithm=a) for a in ("winograd", "loop"))
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(want))
+        np.testing.assert_allclose(y[np.isfinite(want)], want[np.isfinite(want)], rtol=0, atol=1e-4)
+
+
 X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 
 

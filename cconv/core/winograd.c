@@ -62,7 +62,7 @@ int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weigh
         if (!plan->dense_weights)       /* those of an output channel may lie far apart */
             kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + s * KERNEL * size, (ptrdiff_t)plan->taps);
     }
-    if (plan->dense_weights && d->weight_type == d->compute && d->weight_stride[0] == plan->taps * size && plan->kernels->send) {
+    if (plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size && d->weight_stride[0] == plan->taps * size && plan->kernels->send) {
         weight += (group * plan->outputs + first) * plan->taps * size;
         plan->kernels->send(weight, same, count * plan->taps * size);       /* past the caches, as they are seldom read */
         plan->kernels->drain();
