@@ -126,7 +126,7 @@ def test_weights_that_are_not_finite_or_too_large(value):
 def test_weights_that_lie_anyhow_where_the_input_is_not_finite(lie):
     """Bands that are not finite are computed from the weights themselves, of which the packed ones hold a copy."""
     rng = np.random.default_rng(8)
-    x, w = rng.standard_normal((1, 16, 12, 12)).astype(np.float32), lie(rng.standard_normal((20, 16, 3, 3)).astype(np.float32))
+    x, w = rng.standard_normal((1, 32, 20, 20)).astype(np.float32), lie(rng.standard_normal((64, 32, 3, 3)).astype(np.float32))
     x[0, 3, 5, 6] = np.nan
     for kind in (np.float32, np.float64):
         y, want = (cconv.conv2d(x.astype(kind), w, padding=1, dtype=kind, algorithm=a) for a in ("winograd", "loop"))
