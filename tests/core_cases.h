@@ -79,6 +79,7 @@ static test plain(void)
     if (chance(5)) d->divisor = (double[]){3, 256, -2, 0.5, 9.75}[pick(0, 4)];
     if (chance(4)) clip(d);
     for (i = 0; i < 3; i++) t.layout[i] = chance(2) ? 0 : (int)pick(1, i == 1 ? 1 : 2);
+    if (t.layout[1] && chance(4)) t.layout[1] = 5;
     if (chance(12)) t.layout[0] = 3;
     return t;
 }

@@ -144,7 +144,7 @@ static void spoil(cconv_buffers *b)
     else one->data = NULL;
 }
 
-/* Strides. kind 0: C order; 1: any order, gaps, reversed axes; 2: channels last; 3: an axis repeated. */
+/* Strides. kind 0: C order; 1: any order, gaps, reversed axes; 2: channels last; 3: an axis repeated; 5: all but the first axis reversed. */
 static void lay_out(array *a, int kind)
 {
     int order[5] = {4, 3, 2, 1, 0}, i;
@@ -160,7 +160,7 @@ static void lay_out(array *a, int kind)
         const int axis = order[i];
         const int64_t n = a->shape[axis];
         if (kind == 1 && chance(3)) step += size * pick(1, 3);
-        a->stride[axis] = kind == 1 && chance(3) ? -step : step;
+        a->stride[axis] = (kind == 1 && chance(3)) || (kind == 5 && axis > 0) ? -step : step;
         if ((kind == 3 && i == 3) || (kind == 4 && axis == 3)) a->stride[axis] = 0;
         if (n == 1 && kind == 1) a->stride[axis] = pick(-1000000000, 1000000000);   /* of no importance */
         if (n == 0) a->bytes = 0;

@@ -227,7 +227,8 @@ static void in_place(cconv_plan *plan)
     plan->stream = plan->write_in_place && plan->kernels->drain && cconv_is_large(plan);
 }
 
-/* What pack and run ask about the weights. */
+/* What pack and run ask about the weights.  Dense: taps one step after another, which only a single row of them may do backwards, as
+ * times knows no negative steps. */
 void cconv_note_weights(cconv_plan *plan)
 {
     const cconv_desc *d = &plan->desc;
