@@ -101,7 +101,7 @@ typedef enum cconv_algorithm {
     CCONV_DIRECT,           /* the fastest of those that use nothing outside an output's window: rows, taps, separable */
     CCONV_FAST,             /* the fastest; pictures may go by fft, and by products that cancel */
     CCONV_ROWS, CCONV_TAPS,
-    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2; 2 to 16 rows, or one row of 2 to 16 columns (times the stride), of 128 weights; floats; packed weights */
+    CCONV_WINOGRAD,         /* 3x3 with a stride of 1 or 2; 2 to 16 rows, or one row of 2 to 16 columns (times the stride), of 128 weights; floats; weights that are packed, or either */
     CCONV_SEPARABLE,        /* one kernel of a small rank; weights that are packed */
     CCONV_FFT,              /* one kernel, stride 1; weights that are packed */
     CCONV_BOX,              /* one kernel, all weights of which are the same; weights that are packed */
@@ -156,8 +156,9 @@ typedef struct cconv_plan {
     int64_t outputs, channels, kernel, taps;    /* of a group: output and input channels; values of a kernel, and of all channels' */
     int64_t channel_block, group_block, out_block, out_blocks, tiles, tile, larger_tiles, columns;
     int64_t edge, wide, units, header, dealt_plane, v_pitch, v_plane, m_plane, done_pitch;     /* winograd.c, upright.c; edge, wide: fft.c too */
+    int64_t filter_slices, filter_step;     /* winograd.c: of weights that a task transforms for itself */
     int64_t input_extent[2], weight_extent[2], output_extent[2];    /* bytes below element 0, and from it on */
-    size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at;
+    size_t v_at, tables_at, planes_at, panel_at, ordered_at, bias_at, sums_at, turned_at, filters_at;
     int64_t pixel;              /* values from one pixel to the next, where the channels of the input on its way lie side by side; else 0 */
     int once, to_the_end, straight, tabled;     /* rows_layout.c */
     int64_t rows_apart, input_row, output_row, short_rows, kernel_columns, counts[2][8];

@@ -152,6 +152,7 @@ CCONV_HIDDEN int cconv_is_large(const cconv_plan *plan);
 CCONV_HIDDEN int64_t cconv_tile_count(const cconv_plan *plan, int64_t tile);
 CCONV_HIDDEN int64_t cconv_tile_pitch(const cconv_plan *plan, int64_t count);
 CCONV_HIDDEN int64_t cconv_tile_place(const cconv_plan *plan, int64_t group, int64_t tile, int64_t taps);
+CCONV_HIDDEN int cconv_order_outputs(const cconv_plan *plan, int64_t output, int64_t count, int64_t first, int64_t n, const char *weight, char *out);
 CCONV_HIDDEN int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
                                   char *out);
 CCONV_HIDDEN void cconv_read_taps(const cconv_plan *plan, const char *weight, int64_t first, int64_t n, char *out);

@@ -94,7 +94,7 @@ double cconv_upright_cost(const cconv_plan *plan, int64_t lanes)
     const double uses = ceil(lines / (double)lines_of_band(plan, columns)) * (double)parts(plan->output[2], columns);
     const double bytes = 6 * weights * (double)cconv_type_size(d->compute) * uses;
     return cconv_with_weights(0.9 * lines * ((along < across ? along : across) + planes * (loaded + lifted)) + (upright ? 0 : 5000), bytes / 2)
-           + cconv_with_packing(plan, pack, weights + 0.6 * kernels, 6 * weights + (double)plan->taps * (double)plan->outputs);
+           + cconv_with_packing(plan, pack, weights + 0.6 * kernels);
 }
 
 /* Bands, enough of them for some workers, and an even number while there are few. */

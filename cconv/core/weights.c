@@ -113,18 +113,18 @@ static void order_anyhow(const cconv_plan *plan, const char *weight, int64_t fir
     }
 }
 
-/* The weights of a tile for taps first to first + n - 1, in order; returns 0 if some must be finite and are not. */
-int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight,
-                         char *out)
+/* The weights of `count` output channels, of all from this one on, for taps first to first + n - 1, in order; returns 0 if some must be
+ * finite and are not. */
+int cconv_order_outputs(const cconv_plan *plan, int64_t output, int64_t count, int64_t first, int64_t n, const char *weight, char *out)
 {
     const cconv_desc *d = &plan->desc;
     const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), pitch = cconv_tile_pitch(plan, count);
     const int as_they_lie = plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size
                             && (count == 1 || d->weight_stride[0] % size == 0);
     double rows[TURNED * TURNED];
     int64_t o, t, i;
-    weight += (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0];
+    weight += output * d->weight_stride[0];
     if (pitch != count) memset(out, 0, (size_t)(n * pitch * size));
     if (!as_they_lie && d->weight_type == d->compute) order_anyhow(plan, weight, first, n, count, out, pitch);
     else for (t = 0; t < n; t += TURNED)
@@ -137,6 +137,11 @@ int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_
             kernels->turn(from, (ptrdiff_t)from_pitch, held, taps, out + (t * pitch + o) * size, (ptrdiff_t)pitch);
         }
     return !plan->must_be_finite || kernels->within(out, n * pitch, INFINITY);
+}
+
+int cconv_order_tile(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, int64_t n, const char *weight, char *out)
+{
+    return cconv_order_outputs(plan, group * plan->outputs + cconv_tile_first(plan, tile), cconv_tile_count(plan, tile), first, n, weight, out);
 }
 
 /* Where the weights of a tile begin, in values, among those of `taps` taps of all output channels. */

@@ -20,59 +20,10 @@
  * only the outputs that see it: such a band is computed by `taps`, row after row.  For that the packed
  * weights hold the weights themselves once more, behind U.
  */
+#include "ahead.h"
 #include "winograd.h"
 
-#include <math.h>
-
 static const double zeros[MAX_VECTOR * 2] = {0};
-
-/* Of a group's weights U, of all the weights themselves. */
-static const char *products_of(const cconv_plan *plan, const char *packed, int64_t group)
-{
-    return packed + plan->header + group * group_values(plan) * (int64_t)cconv_type_size(plan->desc.compute);
-}
-
-static const char *weights_of(const cconv_plan *plan, const char *packed) { return products_of(plan, packed, plan->desc.groups); }
-
-int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted)
-{
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    *noted = (char)!kernels->within(weights, n, cconv_limit(plan));
-    return !*noted || !plan->must_be_finite || kernels->within(weights, n, INFINITY);
-}
-
-/* The weights of a tile: U, themselves, and in the header whether one is too large to be transformed. */
-int cconv_winograd_pack(const cconv_plan *plan, int64_t index, const char *weight, char *packed)
-{
-    enum { AT_ONCE = BLOCK_TAPS / KERNEL };
-    const cconv_desc *d = &plan->desc;
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(d->compute), group = index / plan->tiles, tile = index % plan->tiles;
-    const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
-    char *u = (char *)products_of(plan, packed, group) + first * slices_of(plan) * size;
-    char *same = (char *)weights_of(plan, packed) + (group * plan->outputs + first) * plan->taps * size;
-    double ordered[AT_ONCE * KERNEL * MAX_VECTOR];      /* of two vectors of output channels */
-    cconv_plan any = *plan;
-    int64_t s, o;
-    any.must_be_finite = 0;     /* which is looked at below */
-    for (s = 0; s < slices_of(plan); s += AT_ONCE) {
-        const int64_t n = least(AT_ONCE, slices_of(plan) - s);
-        cconv_order_tile(&any, group, tile, s * KERNEL, n * KERNEL, weight, (char *)ordered);
-        kernels_of(plan)->filter(ordered, n, pitch, u + s * pitch * size, (ptrdiff_t)filter_values(plan));
-        if (!plan->dense_weights)       /* those of an output channel may lie far apart */
-            kernels->turn(ordered, (ptrdiff_t)pitch, n * KERNEL, count, same + s * KERNEL * size, (ptrdiff_t)plan->taps);
-    }
-    if (plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size && d->weight_stride[0] == plan->taps * size && plan->kernels->send) {
-        weight += (group * plan->outputs + first) * plan->taps * size;
-        plan->kernels->send(weight, same, count * plan->taps * size);       /* past the caches, as they are seldom read */
-        plan->kernels->drain();
-        return cconv_winograd_note(plan, weight, count * plan->taps, packed + index);
-    }
-    for (o = 0; o < count && plan->dense_weights; o++)
-        cconv_read_taps(plan, weight + (group * plan->outputs + first + o) * d->weight_stride[0], 0, plan->taps,
-                        same + o * plan->taps * size);
-    return cconv_winograd_note(plan, same, count * plan->taps, packed + index);
-}
 
 void cconv_winograd_tables(const cconv_plan *plan, char *work)
 {
@@ -204,39 +155,51 @@ static int transform_input(const tile_band *b, int64_t first, int64_t last, char
     return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
 }
 
-/* In U, the filter of a product. */
-static int64_t filter_at(const cconv_plan *plan, int64_t product)
+/* Transformed weights of some tiles and slices: a tile's lie side by side from slice to slice, and tile after tile. */
+typedef struct filter_range {
+    const char *u;
+    int64_t tile_first, tile_last, first, last;
+    int64_t step;               /* values from filter to filter */
+    int whole;                  /* those of all output channels and slices, not only of the task's and these */
+    ahead next;                 /* the weights that will be transformed next */
+} filter_range;
+
+/* In U, where those of a product begin that a task multiplies. */
+static int64_t filter_at(const cconv_plan *plan, const filter_range *f, int64_t product)
 {
     const winograd_form *form = form_of(plan);
-    return (form->filter[product / form->seen] * form->filters + form->filter[product % form->seen]) * filter_values(plan);
+    return (form->filter[product / form->seen] * form->filters + form->filter[product % form->seen]) * f->step;
 }
 
 /* M, for `tiles` tiles.  What is multiplied next is fetched: weights, and in the first task a V that is shared. */
-static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *u, char *work)
+static void multiply(const cconv_plan *plan, const cconv_task *task, filter_range *f, int64_t tiles, char *work)
 {
     const cconv_type_kernels *kernels = cconv_of_type(plan);
     const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
     const int64_t pieces = parts(tiles, kernels->tile);
     const winograd_form *form = form_of(plan);
     const winograd_tables *t = (const winograd_tables *)(const void *)work;
-    const int64_t products = square(form->seen), begin = cconv_tile_first(plan, task->tile_first);
+    const int64_t products = square(form->seen), begin = cconv_tile_first(plan, f->tile_first);
+    const int64_t begins = f->whole ? begin * slices_of(plan) + most(begin, task->out_first) - begin : 0;
     int64_t product, s, tile, piece, line;
     for (product = 0; product < products; product++) {
         const int64_t i = product / form->seen, j = product % form->seen;
         const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
         const char *v = t->from + product * plan->v_plane * size;
-        const char *filter = u + filter_at(plan, product) * size;
-        const char *after = u + (filter_at(plan, least(product + 1, products - 1)) + begin * slices_of(plan) + task->out_first - begin) * size;
+        const char *filter = f->u + filter_at(plan, f, product) * size;
+        const char *after = f->u + (filter_at(plan, f, least(product + 1, products - 1)) + begins) * size;
         char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
-        for (tile = task->tile_first; tile < task->tile_last; tile++) {
-            const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile), pitch = cconv_tile_pitch(plan, count);
+        fetch(&f->next);
+        for (tile = f->tile_first; tile < f->tile_last; tile++) {
+            const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile);
             const int64_t from = most(first, task->out_first), upto = least(first + count, task->out_first + task->out_count);
+            const int64_t pitch = cconv_tile_pitch(plan, f->whole ? count : upto - from), lies = f->whole ? first * slices_of(plan) + from - first : 0;
             const int cold = t->cold && tile == task->tile_first && product + 1 < products;
             const int wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
-            for (s = 0; s < slices_of(plan); s += BLOCK_TAPS) {
-                const int64_t slices = least(BLOCK_TAPS, slices_of(plan) - s), ahead = cold ? slices * plan->v_pitch : 0;
-                const char *weights = filter + (first * slices_of(plan) + s * pitch + from - first) * size;
-                const char *next = s + slices < slices_of(plan) || tile + 1 < task->tile_last ? weights + slices * pitch * size : after;
+            for (s = f->first; s < f->last; s += BLOCK_TAPS) {
+                const int64_t slices = least(BLOCK_TAPS, f->last - s), ahead = cold ? slices * plan->v_pitch : 0;
+                const char *weights = filter + (lies + (s - f->first) * pitch) * size;
+                const char *next = s + slices < f->last || tile + 1 < f->tile_last ? weights + slices * pitch * size : after;
                 const int begun = s > 0 || !first_of_sum;
                 for (piece = 0; piece < pieces; piece++) {
                     const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
@@ -249,6 +212,38 @@ static void multiply(const cconv_plan *plan, const cconv_task *task, int64_t til
                                            (ptrdiff_t)(!half ? pitch / pieces : piece == 0 ? pitch : 0));
                 }
             }
+        }
+    }
+}
+
+/* Those of a tile, for some slices, fetched while as many products are made; if they lie side by side. */
+static ahead weights_ahead(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, const char *weights)
+{
+    const cconv_desc *d = &plan->desc;
+    const int64_t size = (int64_t)cconv_type_size(d->weight_type), n = least(plan->filter_slices, slices_of(plan) - first);
+    ahead next;
+    if (tile >= plan->tiles || !plan->dense_weights || d->weight_stride[4] != size) return fetching(NULL, 0, 0, 0, 1);
+    next = fetching(weights + (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0] + first * KERNEL * size, d->weight_stride[0],
+                    cconv_tile_count(plan, tile), n * KERNEL * size, square(form_of(plan)->seen));
+    next.far = 1;
+    return next;
+}
+
+/* M, with weights that are transformed a tile at a time for it alone, of so many slices that they stay in a cache: each task has its own, and
+ * their way to memory and back would take longer than they do. */
+static void multiply_plain(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *weights, char *work)
+{
+    const int64_t slices = slices_of(plan);
+    filter_range f = {work + plan->filters_at, 0, 0, 0, 0, plan->filter_step, 0, fetching(NULL, 0, 0, 0, 1)};
+    for (f.tile_first = task->tile_first; f.tile_first < task->tile_last; f.tile_first = f.tile_last) {
+        const int64_t first = cconv_tile_first(plan, f.tile_first), from = most(first, task->out_first);
+        const int64_t upto = least(first + cconv_tile_count(plan, f.tile_first), task->out_first + task->out_count);
+        f.tile_last = f.tile_first + 1;
+        for (f.first = 0; f.first < slices; f.first = f.last) {
+            f.last = least(f.first + plan->filter_slices, slices);
+            f.next = weights_ahead(plan, task->group, f.last < slices ? f.tile_first : f.tile_last, f.last % slices, weights);
+            cconv_winograd_filters(plan, task->group * plan->outputs + from, upto - from, f.first, f.last, weights, work + plan->filters_at, f.step, NULL);
+            multiply(plan, task, &f, tiles, work);
         }
     }
 }
@@ -298,7 +293,7 @@ int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const
             row.out_first = from;
             if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], upto - from, &local) != CCONV_OK
                 || local.workspace_bytes > plan->workspace_bytes
-                || cconv_run_tasks(&local, 0, local.tasks, input, weights + channel * plan->taps * size, bias ? bias + channel * size : NULL,
+                || cconv_run_tasks(&local, 0, local.tasks, input, weights + channel * (plan->prepacked ? plan->taps * size : plan->desc.weight_stride[0]), bias ? bias + channel * size : NULL,
                                    output + cconv_output_at(plan, &row), work) != CCONV_OK)
                 return 0;
         }
@@ -375,23 +370,25 @@ void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *i
     kernels->drain();
 }
 
-/* V of some units: shared, or there from the block of output channels before, or made. */
-static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
+/* V of some units: shared, or there from the block of output channels before, or made.  Returns 0 if weights must be finite and are not. */
+static int find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
 {
     winograd_tables *t = (winograd_tables *)(void *)work;
     const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
     int64_t i, k;
-    int wild = 0, sound = 0;
+    int sound = 0;
+    char wild = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
-    if (t->held == units->index + 1) return;
+    if (t->held == units->index + 1) return 1;
+    if (!plan->prepacked && !cconv_winograd_note_plain(plan, units->group, weights, &wild)) return 0;
     task.group = units->group;
     t->held = units->index + 1;
     t->tiles = 0;
     t->spoilt = 0;
     t->from = shared ? shared + v_header(plan) : work + plan->v_at;
     t->cold = shared != NULL;
-    for (i = 0; i < plan->tiles; i++) wild |= weights[units->group * plan->tiles + i];
+    for (i = 0; i < plan->tiles && plan->prepacked; i++) wild |= weights[units->group * plan->tiles + i];
     for (i = 0; i < units->count; i++) {
         int spoilt = wild;
         if (!find_band(plan, &task, units->first + i, input, output, &b)) continue;
@@ -403,6 +400,7 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
         sound |= !spoilt;
     }
     if (!sound) t->tiles = 0;       /* nothing to multiply */
+    return 1;
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
@@ -417,8 +415,13 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     tile_band b;
     task.group = units.group;
     cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
-    find_input(plan, &units, input, weights, work, output);
-    multiply(plan, &task, t->tiles, products_of(plan, weights, task.group), work);
+    if (!find_input(plan, &units, input, weights, work, output)) return 0;
+    if (plan->prepacked) {
+        filter_range f = {products_of(plan, weights, task.group), task.tile_first, task.tile_last, 0, slices_of(plan), filter_values(plan), 1,
+                          fetching(NULL, 0, 0, 0, 1)};
+        multiply(plan, &task, &f, t->tiles, work);
+    } else if (t->tiles > 0)
+        multiply_plain(plan, &task, t->tiles, weights, work);
     t->cold = 0;
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)
@@ -429,5 +432,5 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
         tiles += b.rows * b.columns;
         if (!(t->spoilt >> i & 1)) finish(&b, bias, work);
     }
-    return t->spoilt == 0 || run_spoilt(plan, &task, units.first, units.count, input, weights_of(plan, weights), bias, work, output);
+    return t->spoilt == 0 || run_spoilt(plan, &task, units.first, units.count, input, plan->prepacked ? weights_of(plan, weights) : weights, bias, work, output);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Private to winograd_layout.c, which plans, winograd.c, which runs and says what it is about, and upright.c, which shares what falls back.
+ * Private to winograd_layout.c, which plans, winograd_weights.c, winograd.c, which runs and says what it is about, and upright.c, which shares what
+ * falls back.
  */
 #ifndef CCONV_WINOGRAD_H
 #define CCONV_WINOGRAD_H
@@ -83,12 +84,19 @@ CCONV_INLINE int64_t filter_values(const cconv_plan *plan)
 
 CCONV_INLINE int64_t group_values(const cconv_plan *plan) { return square(form_of(plan)->filters) * filter_values(plan); }
 
+/* Of a group's packed weights U, of all the weights themselves. */
+CCONV_INLINE const char *products_of(const cconv_plan *plan, const char *packed, int64_t group)
+{
+    return packed + plan->header + group * group_values(plan) * (int64_t)cconv_type_size(plan->desc.compute);
+}
+
+CCONV_INLINE const char *weights_of(const cconv_plan *plan, const char *packed) { return products_of(plan, packed, plan->desc.groups); }
+
 /* What multiplications of vectors take whose weights, so many bytes, come from memory meanwhile. */
 CCONV_HIDDEN double cconv_with_weights(double multiplications, double bytes);
 
-/* What transforming the weights of one sample takes, if they are not before: `each` multiplications of a lane for so many, which become so many values;
- * twice as much where these go to memory. */
-CCONV_HIDDEN double cconv_with_packing(const cconv_plan *plan, double each, double weights, double values);
+/* What transforming the weights of one sample takes, if they are not before: `each` multiplications of a lane for so many. */
+CCONV_HIDDEN double cconv_with_packing(const cconv_plan *plan, double each, double weights);
 
 /* The convolution of one phase of the dilation, one sample and one group: of neighbouring taps. */
 CCONV_HIDDEN cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3]);
@@ -102,6 +110,14 @@ CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan,
 
 /* What is noted of n weights of a tile: whether one is too large to be transformed; returns 0 if they must be finite and are not. */
 CCONV_HIDDEN int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted);
+
+/* The same of all of a group's, as they lie. */
+CCONV_HIDDEN int cconv_winograd_note_plain(const cconv_plan *plan, int64_t group, const char *weight, char *noted);
+
+/* U of `count` output channels, of all from this one on, for slices first to last - 1; values from filter to filter; and where `same` is not NULL,
+ * the weights themselves, side by side. */
+CCONV_HIDDEN void cconv_winograd_filters(const cconv_plan *plan, int64_t output, int64_t count, int64_t first, int64_t last, const char *weight, char *u,
+                                         int64_t step, char *same);
 
 /* The results of a task by them, row after row; `plan` with the descriptor of the phase. */
 CCONV_HIDDEN int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,

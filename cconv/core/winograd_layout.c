@@ -11,6 +11,7 @@ enum {
     SHARED_TILES = 112,                 /* of a task of several units, for the weights to be used often */
     LEAST_BYTES = 1 << 21,              /* that V and M may have, in any case; as many as the weights; and no more */
     MOST_BYTES = 1 << 23,               /* and of every V, if threads share them */
+    FILTER_BYTES = 1 << 21,             /* of the weights that a task transforms for itself */
     LEAST_PREPARED = 8,                 /* channels at once: a band of each unit is found anew */
     MOST_UNITS = 64,                    /* of a task */
     OUTPUTS_OF_TASK = 32,               /* M stays in the second cache, and there are tasks for threads */
@@ -20,6 +21,9 @@ enum {
     LEAST_CHANNELS = 16,                /* input and output, where CCONV_AUTO may choose it; upright, of any input channels */
     LEAST_FAST = 4,                     /* output, where CCONV_FAST may */
 };
+
+/* Weights of more bytes come from memory while they are packed, most of twice as many; what each then takes more, in multiplications of a lane. */
+static const double FAR_WEIGHTS = 2.2e6, FAR_WEIGHT = 50;
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
 {
@@ -50,8 +54,10 @@ cconv_status cconv_winograd_local(const cconv_plan *plan, const cconv_desc *phas
     int a;
     d.algorithm = CCONV_TAPS;
     d.weights = CCONV_WEIGHTS_PLAIN;
-    d.weight_type = d.compute;
-    memcpy(d.weight_stride, stride, sizeof stride);
+    if (plan->prepacked) {
+        d.weight_type = d.compute;
+        memcpy(d.weight_stride, stride, sizeof stride);
+    }
     d.out_channels = outputs;
     for (a = 0; a < 3; a++) {
         d.before[a] -= first[a] * d.stride[a];
@@ -106,11 +112,11 @@ double cconv_with_weights(double multiplications, double bytes)
     return (multiplications > bytes / 5.5 ? multiplications : bytes / 5.5) + bytes / 30;
 }
 
-double cconv_with_packing(const cconv_plan *plan, double each, double weights, double values)
+double cconv_with_packing(const cconv_plan *plan, double each, double weights)
 {
-    const double size = (double)cconv_type_size(plan->desc.compute), far = (values * size - (1 << 23)) / (1 << 24);
+    const double size = (double)cconv_type_size(plan->desc.compute), all = (double)plan->taps * (double)plan->outputs, far = all * size / FAR_WEIGHTS - 1;
     if (plan->desc.weights != CCONV_WEIGHTS_EITHER) return 0;
-    return each * weights * (size / 64) * (far < 0 ? 1 : far < 1 ? 1 + far : 2);
+    return (each * weights + FAR_WEIGHT * all * (far < 0 ? 0 : far < 1 ? far : 1)) * size / 64;
 }
 
 /* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
@@ -119,7 +125,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
-    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 && d->stride[2] == 1 ? 550 : 850;
+    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 && d->stride[2] == 1 ? 500 : 750;
     const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
@@ -128,9 +134,11 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     const int64_t of_phase = times(parts(height, edge), parts(width, edge));
     const double tiles = phases * (double)of_phase, inputs = of_phase < ENOUGH_TILES ? phases * (double)up(of_phase, lanes) : tiles;
     const double scattered = d->dilation[2] > 1 ? 60 * phases * slices * (double)(height + 2) : 0;      /* rows of a phase, value by value */
-    return cconv_with_weights(each * tiles * slices * vectors, bytes * (1 + floor(tiles / (double)ENOUGH_TILES))) + scattered
-           + (inputs * slices + tiles * outputs) * transform / (double)lanes
-           + cconv_with_packing(plan, pack, slices * outputs, slices * outputs * (double)(square(form->filters) + KERNEL));
+    const double multiplied = each * tiles * slices * vectors, read = bytes * (1 + floor(tiles / (double)ENOUGH_TILES));
+    const int once = d->weights == CCONV_WEIGHTS_EITHER && plan->output[0] == 1 && (phases > 1 ? 2 * of_phase <= ENOUGH_TILES && tiles <= (double)SHARED_TILES : of_phase <= ENOUGH_TILES);
+    return (once ? multiplied + pack * slices * outputs * (double)cconv_type_size(d->compute) / 64
+                 : cconv_with_weights(multiplied, read) + cconv_with_packing(plan, pack, slices * outputs))
+           + scattered + (inputs * slices + tiles * outputs) * transform / (double)lanes;
 }
 
 /* The best of those that serve: how many outputs a tile has along an axis, or UPRIGHT; what it takes.  The same with every instruction
@@ -160,7 +168,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = (double)plan->taps * (double)plan->outputs;
     const double direct = cconv_skipping(plan) * weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
-    const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 30 * weights / (double)lanes : 0;       /* those of taps */
+    const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 16 * weights / (double)lanes : 0;       /* those of taps */
     double cost;
     if (plan->outputs < (plan->desc.algorithm == CCONV_AUTO ? LEAST_CHANNELS : LEAST_FAST)) return 0;
     cheapest(plan, &cost);
@@ -172,6 +180,17 @@ static int64_t half_blocks(const cconv_plan *plan)
 {
     const int64_t blocks = 2 * plan->out_blocks;
     return blocks <= plan->tiles || (plan->tile == OUTPUTS_OF_TASK && blocks == parts(plan->outputs, plan->tile / 2)) ? blocks : plan->out_blocks;
+}
+
+/* Weights that are not packed yet, and of which each serves in one task only, are transformed there.  The sums of some products must be added in their order. */
+static void plan_filters(cconv_plan *plan)
+{
+    const winograd_form *form = form_of(plan);
+    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
+    plan->filter_slices = form->sums == form->seen ? least(slices_of(plan), BLOCK_TAPS) : slices_of(plan);
+    plan->filter_step = odd_lines(plan->filter_slices * least(plan->tile, cconv_tile_pitch(plan, plan->outputs)));
+    plan->prepacked = plan->desc.weights != CCONV_WEIGHTS_EITHER || plan->tasks != plan->desc.groups * plan->out_blocks
+                      || times(square(form->filters) * size, plan->filter_step) > FILTER_BYTES;
 }
 
 /* Where tasks differ in their output channels alone, threads that share them can share V. */
@@ -203,7 +222,6 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->form = ACROSS;
     plan->tile = 2 * lanes;
     plan->tiles = plan->larger_tiles = parts(plan->outputs, plan->tile);
-    plan->prepacked = 1;
     plan->channel_block = least(plan->channels, BLOCK_TAPS);
     plan->group_block = 1;
     for (a = 0; a < 3; a++) {
@@ -235,6 +253,7 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_cut_blocks(plan, half_blocks(plan));
     cconv_note_weights(plan);
+    plan_filters(plan);
     plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan)
                                                  && ((d->output_stride[4] == size && phases_of(plan, 2) == 1) || d->output_stride[1] == size);
 
@@ -266,6 +285,8 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     at += up((sums * plan->m_plane + SLACK) * size, 64);
     plan->turned_at = (size_t)at;
     if (!plan->turn_in_place) at += up((plan->out_block * plan->sums_plane + SLACK) * size, 64);
+    plan->filters_at = (size_t)at;
+    if (!plan->prepacked) at += up((square(form->filters) * plan->filter_step + SLACK) * size, 64);
     status = cconv_winograd_local_workspace(plan, &local);
     plan->workspace_bytes = (size_t)most(at + 64, (int64_t)local);
     plan_preparations(plan);
