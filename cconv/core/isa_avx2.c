@@ -17,6 +17,7 @@
 #endif
 
 #define ACCUMULATORS 12
+#define FUSED(a, b, c) fma(a, b, c)
 
 #define ISA(what) what##__avx2
 #include "isa_x86.inc.h"
@@ -194,5 +195,6 @@ const struct cconv_kernels cconv_kernels__avx2 = {"avx2", &kernels_f32__avx2, &k
 #endif
 #undef ISA
 #undef ACCUMULATORS
+#undef FUSED
 #undef KEEP
 #endif

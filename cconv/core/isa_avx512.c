@@ -17,6 +17,7 @@
 #endif
 
 #define ACCUMULATORS 24
+#define FUSED(a, b, c) fma(a, b, c)
 
 #define ISA(what) what##__avx512
 #include "isa_x86.inc.h"
@@ -155,5 +156,6 @@ const struct cconv_kernels cconv_kernels__avx512 = {"avx512", &kernels_f32__avx5
 #endif
 #undef ISA
 #undef ACCUMULATORS
+#undef FUSED
 #undef KEEP
 #endif

@@ -14,6 +14,7 @@
 
 #define SMALL
 #define ACCUMULATORS 12
+#define FUSED(a, b, c) ((a) * (b) + (c))
 
 #if defined(__GNUC__) || defined(__clang__)
 typedef float float_vector __attribute__((vector_size(16)));
@@ -110,6 +111,7 @@ const struct cconv_kernels cconv_kernels__generic = {"generic", &kernels_f32__ge
 
 #undef SMALL
 #undef ACCUMULATORS
+#undef FUSED
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif

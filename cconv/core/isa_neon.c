@@ -14,6 +14,7 @@
 #endif
 
 #define ACCUMULATORS 24
+#define FUSED(a, b, c) fma(a, b, c)
 
 CCONV_INLINE float32x4_t load_floats(const float *p, int64_t n)
 {
@@ -123,6 +124,7 @@ CCONV_INLINE void turn_doubles(const double *p, ptrdiff_t pitch, double *q, ptrd
 const struct cconv_kernels cconv_kernels__neon = {"neon", &kernels_f32__neon, &kernels_f64__neon, integer__neon, NULL, NULL};
 
 #undef ACCUMULATORS
+#undef FUSED
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif

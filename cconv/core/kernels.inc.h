@@ -7,7 +7,7 @@
  * under a MASK that is MASK_OF(from, to) and makes the others 0, NEXT(u, v), values 1 to LANES of both, HALF, the kernels of vectors half as
  * long (these or not), SHIFTED(p, u, v, n), which is LOAD(p + n) where u and v are what lies at p and behind that, EVENS(u, v) and
  * ODDS(u, v), every other value of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the
- * scalars of the best register tile, ACCUMULATORS, how many vectors may be live, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE
+ * scalars of the best register tile, ACCUMULATORS, how many vectors may be live, FUSED(a, b, c), FMA of one double each, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE
  * values as columns, COLUMNS(p, pitch, v), SIDE columns of LANES rows as vectors (or not), and OTHER, the
  * floating type that T is not.  SMALL: without what is there for speed only.
  *

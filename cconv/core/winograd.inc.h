@@ -123,16 +123,15 @@ CCONV_INLINE void NAME(filter_row_4)(double p, double q, double r, const T *CCON
 {
     int64_t o;
     for (o = 0; o < (n & -(int64_t)LANES); o++) {
-        const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
-        const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
-        const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
-        const double even = (a + 0.5 * c) * (-2 / 3.0), odd = b * (-2 / 3.0 * SQRT_HALF);
-        const double more_even = (a + 2 * c) * (1 / 6.0), more_odd = b * (SQRT_2 / 6);
+        const double a = FUSED(p, (double)w[o], FUSED(q, (double)w[3 * n + o], r * (double)w[6 * n + o]));
+        const double b = FUSED(p, (double)w[n + o], FUSED(q, (double)w[4 * n + o], r * (double)w[7 * n + o]));
+        const double c = FUSED(p, (double)w[2 * n + o], FUSED(q, (double)w[5 * n + o], r * (double)w[8 * n + o]));
+        const double even = FUSED(c, -1 / 3.0, a * (-2 / 3.0)), more_even = FUSED(c, 1 / 3.0, a * (1 / 6.0));
         u0[o] = (T)a;
-        u1[o] = (T)(even + odd);
-        u2[o] = (T)(even - odd);
-        u3[o] = (T)(more_even + more_odd);
-        u4[o] = (T)(more_even - more_odd);
+        u1[o] = (T)FUSED(b, -2 / 3.0 * SQRT_HALF, even);
+        u2[o] = (T)FUSED(b, 2 / 3.0 * SQRT_HALF, even);
+        u3[o] = (T)FUSED(b, SQRT_2 / 6, more_even);
+        u4[o] = (T)FUSED(b, -SQRT_2 / 6, more_even);
         u5[o] = (T)c;
     }
 }
@@ -215,12 +214,12 @@ CCONV_INLINE void NAME(filter_row_2)(const double f[2][3], double p, double q, d
     const double f0 = f[0][0], f1 = f[0][1], f2 = f[0][2], g0 = f[1][0], g1 = f[1][1], g2 = f[1][2];
     int64_t o;
     for (o = 0; o < (n & -(int64_t)LANES); o++) {
-        const double a = p * (double)w[o] + q * (double)w[3 * n + o] + r * (double)w[6 * n + o];
-        const double b = p * (double)w[n + o] + q * (double)w[4 * n + o] + r * (double)w[7 * n + o];
-        const double c = p * (double)w[2 * n + o] + q * (double)w[5 * n + o] + r * (double)w[8 * n + o];
+        const double a = FUSED(p, (double)w[o], FUSED(q, (double)w[3 * n + o], r * (double)w[6 * n + o]));
+        const double b = FUSED(p, (double)w[n + o], FUSED(q, (double)w[4 * n + o], r * (double)w[7 * n + o]));
+        const double c = FUSED(p, (double)w[2 * n + o], FUSED(q, (double)w[5 * n + o], r * (double)w[8 * n + o]));
         u0[o] = (T)a;
-        u1[o] = (T)((f0 * a + f2 * c) + f1 * b);
-        u2[o] = (T)((g0 * a + g2 * c) + g1 * b);
+        u1[o] = (T)FUSED(f1, b, FUSED(f0, a, f2 * c));
+        u2[o] = (T)FUSED(g1, b, FUSED(g0, a, g2 * c));
         u3[o] = (T)c;
     }
 }
