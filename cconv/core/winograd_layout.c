@@ -125,7 +125,7 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
 {
     const cconv_desc *d = &plan->desc;
     const winograd_form *form = form_for(edge, d->stride[2]);
-    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 && d->stride[2] == 1 ? 500 : 750;
+    const double transform = edge == 2 ? 120 : 400, pack = edge == 2 && d->stride[2] == 1 ? 430 : 650;
     const double slices = (double)slices_of(plan), outputs = (double)plan->outputs, each = (double)square(form->seen);
     const double vectors = (double)parts(plan->outputs, lanes);
     const double bytes = (double)square(form->filters) * slices * vectors * (double)(lanes * (int64_t)cconv_type_size(d->compute));
