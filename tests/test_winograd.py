@@ -134,6 +134,34 @@ def test_weights_that_lie_anyhow_where_the_input_is_not_finite(lie):
         np.testing.assert_allclose(y[np.isfinite(want)], want[np.isfinite(want)], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("value", [1, 1e30, np.inf])
+@pytest.mark.parametrize("channels, outputs, size, options", [
+    (40, 70, 12, {"padding": 1}),
+    (150, 24, 13, {"padding": 1}),
+    (200, 40, 17, {"stride": 2}),
+    (36, 96, 20, {"dilation": 2, "groups": 2}),
+])
+@pytest.mark.parametrize("lie", [lambda w: w, lambda w: w[:, ::-1, ::-1], lambda w: np.repeat(w, 2, axis=0)[::2], lambda w: w.astype(np.float16)])
+def test_weights_that_each_task_transforms(lie, channels, outputs, size, options, value):
+    """As for one sample; for so many that all share them, they are transformed before.  No bit changes."""
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((64, channels, size, size)).astype(np.float32)
+    w = rng.integers(-99, 99, (outputs, channels // options.get("groups", 1), 3, 3)) / 64
+    w[1, 3, 1, 2] = value
+    with np.errstate(over="ignore"):        # 1e30 as float16
+        w = lie(w.astype(np.float32))
+    options = options | {"algorithm": "winograd"}
+    alone, together = (cconv.explain(cconv.conv2d, n, w, **options) for n in (x[:1], x))
+    assert alone.packed_bytes == 0 < together.packed_bytes and alone.why == together.why
+    if not np.isfinite(w).all() and "padding" in options:
+        with pytest.raises(ValueError, match="weights that are not finite"):
+            cconv.conv2d(x[:1], w, **options)
+        return
+    y = cconv.conv2d(x, w, **options)
+    for i in (0, 63):
+        np.testing.assert_array_equal(cconv.conv2d(x[i : i + 1], w, workers=1 + i % 2, **options), y[i : i + 1])
+
+
 X, W = np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32)
 
 

@@ -370,25 +370,23 @@ void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *i
     kernels->drain();
 }
 
-/* V of some units: shared, or there from the block of output channels before, or made.  Returns 0 if weights must be finite and are not. */
-static int find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
+/* V of some units: shared, or there from the block of output channels before, or made. */
+static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
 {
     winograd_tables *t = (winograd_tables *)(void *)work;
     const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
     int64_t i, k;
-    int sound = 0;
-    char wild = 0;
+    int wild, sound = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
-    if (t->held == units->index + 1) return 1;
-    if (!plan->prepacked && !cconv_winograd_note_plain(plan, units->group, weights, &wild)) return 0;
+    if (t->held == units->index + 1) return;
+    wild = cconv_winograd_wild(plan, units->group, weights);
     task.group = units->group;
     t->held = units->index + 1;
     t->tiles = 0;
     t->spoilt = 0;
     t->from = shared ? shared + v_header(plan) : work + plan->v_at;
     t->cold = shared != NULL;
-    for (i = 0; i < plan->tiles && plan->prepacked; i++) wild |= weights[units->group * plan->tiles + i];
     for (i = 0; i < units->count; i++) {
         int spoilt = wild;
         if (!find_band(plan, &task, units->first + i, input, output, &b)) continue;
@@ -400,7 +398,6 @@ static int find_input(const cconv_plan *plan, const unit_range *units, const cha
         sound |= !spoilt;
     }
     if (!sound) t->tiles = 0;       /* nothing to multiply */
-    return 1;
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
@@ -415,7 +412,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     tile_band b;
     task.group = units.group;
     cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
-    if (!find_input(plan, &units, input, weights, work, output)) return 0;
+    find_input(plan, &units, input, weights, work, output);
     if (plan->prepacked) {
         filter_range f = {products_of(plan, weights, task.group), task.tile_first, task.tile_last, 0, slices_of(plan), filter_values(plan), 1,
                           fetching(NULL, 0, 0, 0, 1)};

@@ -111,8 +111,8 @@ CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan,
 /* What is noted of n weights of a tile: whether one is too large to be transformed; returns 0 if they must be finite and are not. */
 CCONV_HIDDEN int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted);
 
-/* The same of all of a group's, as they lie. */
-CCONV_HIDDEN int cconv_winograd_note_plain(const cconv_plan *plan, int64_t group, const char *weight, char *noted);
+/* Whether one of a group's weights, packed or not, is too large to be transformed, or not finite. */
+CCONV_HIDDEN int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weight);
 
 /* U of `count` output channels, of all from this one on, for slices first to last - 1; values from filter to filter; and where `same` is not NULL,
  * the weights themselves, side by side. */

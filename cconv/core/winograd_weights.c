@@ -24,23 +24,24 @@ static int lie_packed(const cconv_plan *plan)
     return plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size && d->weight_stride[0] == plan->taps * size;
 }
 
-int cconv_winograd_note_plain(const cconv_plan *plan, int64_t group, const char *weight, char *noted)
+int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weight)
 {
     const cconv_desc *d = &plan->desc;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
     double some[BLOCK_TAPS];
-    char wild;
     int64_t o, t;
+    for (t = 0; t < plan->tiles && plan->prepacked; t++)
+        if (weight[group * plan->tiles + t]) return 1;
+    if (plan->prepacked) return 0;
     weight += group * plan->outputs * d->weight_stride[0];
-    if (lie_packed(plan)) return cconv_winograd_note(plan, weight, plan->outputs * plan->taps, noted);
-    *noted = 0;
+    if (lie_packed(plan)) return !kernels->within(weight, plan->outputs * plan->taps, cconv_limit(plan));
     for (o = 0; o < plan->outputs; o++)
         for (t = 0; t < plan->taps; t += BLOCK_TAPS) {
             const int64_t n = least(BLOCK_TAPS, plan->taps - t);
             cconv_read_taps(plan, weight + o * d->weight_stride[0], t, n, (char *)some);
-            if (!cconv_winograd_note(plan, (const char *)some, n, &wild)) return 0;
-            *noted |= wild;
+            if (!kernels->within(some, n, cconv_limit(plan))) return 1;
         }
-    return 1;
+    return 0;
 }
 
 void cconv_winograd_filters(const cconv_plan *plan, int64_t output, int64_t count, int64_t first, int64_t last, const char *weight, char *u,
