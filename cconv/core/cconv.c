@@ -31,4 +31,4 @@
 #include "weights.c"
 #include "winograd.c"
 #include "winograd_layout.c"
-#include "winograd_weights.c"
+#include "winograd_products.c"

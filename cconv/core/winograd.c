@@ -17,13 +17,10 @@
  * samples, depths and phases are the units of a task: small ones share the weights that it reads.
  *
  * A value that is not finite, or so large that sums of it might not be, would spoil its whole tile, and not
- * only the outputs that see it: such a band is computed by `taps`, row after row.  For that the packed
- * weights hold the weights themselves once more, behind U.
+ * only the outputs that see it: such a band is computed by `taps`, row after row, from the weights
+ * as they are given, or once more behind U where they are packed.
  */
-#include "ahead.h"
 #include "winograd.h"
-
-static const double zeros[MAX_VECTOR * 2] = {0};
 
 void cconv_winograd_tables(const cconv_plan *plan, char *work)
 {
@@ -155,99 +152,6 @@ static int transform_input(const tile_band *b, int64_t first, int64_t last, char
     return cconv_of_type(plan)->within(spoilt, cconv_of_type(plan)->lanes, 1);
 }
 
-/* Transformed weights of some tiles and slices: a tile's lie side by side from slice to slice, and tile after tile. */
-typedef struct filter_range {
-    const char *u;
-    int64_t tile_first, tile_last, first, last;
-    int64_t step;               /* values from filter to filter */
-    int whole;                  /* those of all output channels and slices, not only of the task's and these */
-    ahead next;                 /* the weights that will be transformed next */
-} filter_range;
-
-/* In U, where those of a product begin that a task multiplies. */
-static int64_t filter_at(const cconv_plan *plan, const filter_range *f, int64_t product)
-{
-    const winograd_form *form = form_of(plan);
-    return (form->filter[product / form->seen] * form->filters + form->filter[product % form->seen]) * f->step;
-}
-
-/* M, for `tiles` tiles.  What is multiplied next is fetched: weights, and in the first task a V that is shared. */
-static void multiply(const cconv_plan *plan, const cconv_task *task, filter_range *f, int64_t tiles, char *work)
-{
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute), lanes = kernels->lanes;
-    const int64_t pieces = parts(tiles, kernels->tile);
-    const winograd_form *form = form_of(plan);
-    const winograd_tables *t = (const winograd_tables *)(const void *)work;
-    const int64_t products = square(form->seen), begin = cconv_tile_first(plan, f->tile_first);
-    const int64_t begins = f->whole ? begin * slices_of(plan) + most(begin, task->out_first) - begin : 0;
-    int64_t product, s, tile, piece, line;
-    for (product = 0; product < products; product++) {
-        const int64_t i = product / form->seen, j = product % form->seen;
-        const int first_of_sum = (i == 0 || form->sum[i] != form->sum[i - 1]) && (j == 0 || form->sum[j] != form->sum[j - 1]);
-        const char *v = t->from + product * plan->v_plane * size;
-        const char *filter = f->u + filter_at(plan, f, product) * size;
-        const char *after = f->u + (filter_at(plan, f, least(product + 1, products - 1)) + begins) * size;
-        char *m = work + plan->sums_at + (form->sum[i] * form->sums + form->sum[j]) * plan->m_plane * size;
-        fetch(&f->next);
-        for (tile = f->tile_first; tile < f->tile_last; tile++) {
-            const int64_t first = cconv_tile_first(plan, tile), count = cconv_tile_count(plan, tile);
-            const int64_t from = most(first, task->out_first), upto = least(first + count, task->out_first + task->out_count);
-            const int64_t pitch = cconv_tile_pitch(plan, f->whole ? count : upto - from), lies = f->whole ? first * slices_of(plan) + from - first : 0;
-            const int cold = t->cold && tile == task->tile_first && product + 1 < products;
-            const int wide = upto - from > lanes, half = pitch > lanes && !wide;     /* of a tile: its other half's weights are not fetched */
-            for (s = f->first; s < f->last; s += BLOCK_TAPS) {
-                const int64_t slices = least(BLOCK_TAPS, f->last - s), ahead = cold ? slices * plan->v_pitch : 0;
-                const char *weights = filter + (lies + (s - f->first) * pitch) * size;
-                const char *next = s + slices < f->last || tile + 1 < f->tile_last ? weights + slices * pitch * size : after;
-                const int begun = s > 0 || !first_of_sum;
-                for (piece = 0; piece < pieces; piece++) {
-                    const int64_t at = piece * tiles / pieces, n = (piece + 1) * tiles / pieces - at;
-                    char *sums = m + (at * plan->sums_pitch + from - task->out_first) * size;
-                    for (line = piece * ahead / pieces * size; line < (piece + 1) * ahead / pieces * size; line += LINE)
-                        PREFETCH_FAR(v + (plan->v_plane + s * plan->v_pitch) * size + line);
-                    kernels->taps[n][wide](weights, t->u[pitch > lanes], v + (s * plan->v_pitch + at) * size, t->v, 1, slices,
-                                           begun ? sums : (const char *)zeros, begun ? (ptrdiff_t)plan->sums_pitch : 0, (ptrdiff_t)lanes, sums,
-                                           (ptrdiff_t)plan->sums_pitch, lanes, 0, NULL, next + (half ? 0 : slices * pitch * piece / pieces) * size,
-                                           (ptrdiff_t)(!half ? pitch / pieces : piece == 0 ? pitch : 0));
-                }
-            }
-        }
-    }
-}
-
-/* Those of a tile, for some slices, fetched while as many products are made; if they lie side by side. */
-static ahead weights_ahead(const cconv_plan *plan, int64_t group, int64_t tile, int64_t first, const char *weights)
-{
-    const cconv_desc *d = &plan->desc;
-    const int64_t size = (int64_t)cconv_type_size(d->weight_type), n = least(plan->filter_slices, slices_of(plan) - first);
-    ahead next;
-    if (tile >= plan->tiles || !plan->dense_weights || d->weight_stride[4] != size) return fetching(NULL, 0, 0, 0, 1);
-    next = fetching(weights + (group * plan->outputs + cconv_tile_first(plan, tile)) * d->weight_stride[0] + first * KERNEL * size, d->weight_stride[0],
-                    cconv_tile_count(plan, tile), n * KERNEL * size, square(form_of(plan)->seen));
-    next.far = 1;
-    return next;
-}
-
-/* M, with weights that are transformed a tile at a time for it alone, of so many slices that they stay in a cache: each task has its own, and
- * their way to memory and back would take longer than they do. */
-static void multiply_plain(const cconv_plan *plan, const cconv_task *task, int64_t tiles, const char *weights, char *work)
-{
-    const int64_t slices = slices_of(plan);
-    filter_range f = {work + plan->filters_at, 0, 0, 0, 0, plan->filter_step, 0, fetching(NULL, 0, 0, 0, 1)};
-    for (f.tile_first = task->tile_first; f.tile_first < task->tile_last; f.tile_first = f.tile_last) {
-        const int64_t first = cconv_tile_first(plan, f.tile_first), from = most(first, task->out_first);
-        const int64_t upto = least(first + cconv_tile_count(plan, f.tile_first), task->out_first + task->out_count);
-        f.tile_last = f.tile_first + 1;
-        for (f.first = 0; f.first < slices; f.first = f.last) {
-            f.last = least(f.first + plan->filter_slices, slices);
-            f.next = weights_ahead(plan, task->group, f.last < slices ? f.tile_first : f.tile_last, f.last % slices, weights);
-            cconv_winograd_filters(plan, task->group * plan->outputs + from, upto - from, f.first, f.last, weights, work + plan->filters_at, f.step, NULL);
-            multiply(plan, task, &f, tiles, work);
-        }
-    }
-}
-
 /* M transformed back, to the output or to where store takes it from: some channels of a row of tiles at a time, so that
  * the output is written in long lines. */
 static void transform_output(const tile_band *b, char *to, int64_t to_plane, int64_t to_row, int64_t to_step, char *work)
@@ -284,14 +188,13 @@ int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const
     for (r = 0; r < task->size[1]; r++)
         for (tile = task->tile_first; tile < task->tile_last; tile++) {
             const int64_t first[3] = {task->od, task->first[1] + r, task->first[2]};
-            const int64_t from = most(cconv_tile_first(plan, tile), task->out_first);
-            const int64_t upto = least(cconv_tile_first(plan, tile) + cconv_tile_count(plan, tile), task->out_first + task->out_count);
-            const int64_t channel = task->group * plan->outputs + from;
+            const channel_range outputs = outputs_in(plan, task, tile);
+            const int64_t channel = task->group * plan->outputs + outputs.from;
             cconv_task row = *task;
             cconv_plan local;
             row.first[1] += r;
-            row.out_first = from;
-            if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], upto - from, &local) != CCONV_OK
+            row.out_first = outputs.from;
+            if (cconv_winograd_local(plan, &plan->desc, first, row.size[2], outputs.upto - outputs.from, &local) != CCONV_OK
                 || local.workspace_bytes > plan->workspace_bytes
                 || cconv_run_tasks(&local, 0, local.tasks, input, weights + channel * (plan->prepacked ? plan->taps * size : plan->desc.weight_stride[0]), bias ? bias + channel * size : NULL,
                                    output + cconv_output_at(plan, &row), work) != CCONV_OK)
@@ -370,8 +273,8 @@ void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *i
     kernels->drain();
 }
 
-/* V of some units: shared, or there from the block of output channels before, or made. */
-static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
+/* V of some units: shared, or there from the block of output channels before, or made.  Returns 0 if weights must be finite and are not. */
+static int find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
 {
     winograd_tables *t = (winograd_tables *)(void *)work;
     const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
@@ -379,8 +282,9 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
     int wild, sound = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
-    if (t->held == units->index + 1) return;
+    if (t->held == units->index + 1) return 1;
     wild = cconv_winograd_wild(plan, units->group, weights);
+    if (wild < 0) return 0;
     task.group = units->group;
     t->held = units->index + 1;
     t->tiles = 0;
@@ -398,6 +302,7 @@ static void find_input(const cconv_plan *plan, const unit_range *units, const ch
         sound |= !spoilt;
     }
     if (!sound) t->tiles = 0;       /* nothing to multiply */
+    return 1;
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
@@ -412,13 +317,8 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     tile_band b;
     task.group = units.group;
     cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
-    find_input(plan, &units, input, weights, work, output);
-    if (plan->prepacked) {
-        filter_range f = {products_of(plan, weights, task.group), task.tile_first, task.tile_last, 0, slices_of(plan), filter_values(plan), 1,
-                          fetching(NULL, 0, 0, 0, 1)};
-        multiply(plan, &task, &f, t->tiles, work);
-    } else if (t->tiles > 0)
-        multiply_plain(plan, &task, t->tiles, weights, work);
+    if (!find_input(plan, &units, input, weights, work, output)) return 0;
+    if (t->tiles > 0) cconv_winograd_multiply(plan, &task, weights, work);
     t->cold = 0;
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */
     if (bias && d->divisor == 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Private to winograd_layout.c, which plans, winograd_weights.c, winograd.c, which runs and says what it is about, and upright.c, which shares what
+ * Private to winograd_layout.c, which plans, winograd_products.c, winograd.c, which runs and says what it is about, and upright.c, which shares what
  * falls back.
  */
 #ifndef CCONV_WINOGRAD_H
@@ -92,6 +92,18 @@ CCONV_INLINE const char *products_of(const cconv_plan *plan, const char *packed,
 
 CCONV_INLINE const char *weights_of(const cconv_plan *plan, const char *packed) { return products_of(plan, packed, plan->desc.groups); }
 
+/* The output channels of a task that are a tile's. */
+typedef struct channel_range {
+    int64_t from, upto;
+} channel_range;
+
+CCONV_INLINE channel_range outputs_in(const cconv_plan *plan, const cconv_task *task, int64_t tile)
+{
+    const int64_t first = cconv_tile_first(plan, tile), end = first + cconv_tile_count(plan, tile);
+    const channel_range r = {most(first, task->out_first), least(end, task->out_first + task->out_count)};
+    return r;
+}
+
 /* What multiplications of vectors take whose weights, so many bytes, come from memory meanwhile. */
 CCONV_HIDDEN double cconv_with_weights(double multiplications, double bytes);
 
@@ -111,13 +123,11 @@ CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan,
 /* What is noted of n weights of a tile: whether one is too large to be transformed; returns 0 if they must be finite and are not. */
 CCONV_HIDDEN int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted);
 
-/* Whether one of a group's weights, packed or not, is too large to be transformed, or not finite. */
-CCONV_HIDDEN int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weight);
+/* Whether one of a group's weights, packed or not, is too large to be transformed; -1 if some must be finite and are not. */
+CCONV_HIDDEN int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weights);
 
-/* U of `count` output channels, of all from this one on, for slices first to last - 1; values from filter to filter; and where `same` is not NULL,
- * the weights themselves, side by side. */
-CCONV_HIDDEN void cconv_winograd_filters(const cconv_plan *plan, int64_t output, int64_t count, int64_t first, int64_t last, const char *weight, char *u,
-                                         int64_t step, char *same);
+/* M of a task, whose V is there. */
+CCONV_HIDDEN void cconv_winograd_multiply(const cconv_plan *plan, const cconv_task *task, const char *weights, char *work);
 
 /* The results of a task by them, row after row; `plan` with the descriptor of the phase. */
 CCONV_HIDDEN int cconv_winograd_locally(const cconv_plan *plan, const cconv_task *task, const char *input, const char *weights, const char *bias,

@@ -22,8 +22,9 @@ enum {
     LEAST_FAST = 4,                     /* output, where CCONV_FAST may */
 };
 
-/* Weights of more bytes come from memory while they are packed, most of twice as many; what each then takes more, in multiplications of a lane. */
-static const double FAR_WEIGHTS = 2.2e6, FAR_WEIGHT = 50;
+/* Weights of more bytes come from memory while they are packed, all of them from twice as many on; what each then takes more, in multiplications of
+ * a lane.  And what ordering one takes for `taps`. */
+static const double FAR_WEIGHTS = 2.2e6, FAR_WEIGHT = 50, ORDERED_WEIGHT = 16;
 
 cconv_desc cconv_winograd_phase(const cconv_plan *plan, const int64_t phase[3])
 {
@@ -119,6 +120,54 @@ double cconv_with_packing(const cconv_plan *plan, double each, double weights)
     return (each * weights + FAR_WEIGHT * all * (far < 0 ? 0 : far < 1 ? far : 1)) * size / 64;
 }
 
+/* How the tiles of some samples are cut: into bands of block[1] x block[2] of them, `units` of which (or one less) make an input, which several tasks have in
+ * common that differ in their output channels alone; so many of these for each group. */
+typedef struct tile_cut {
+    int64_t block[3], bands[3], units, inputs;
+} tile_cut;
+
+static tile_cut cut_tiles(const cconv_plan *plan, int64_t edge, int64_t samples)
+{
+    const cconv_desc *d = &plan->desc;
+    const winograd_form *form = form_for(edge, d->stride[2]);
+    const int64_t size = (int64_t)cconv_type_size(d->compute), high = parts(parts(plan->output[1], d->dilation[1]), edge);
+    const int64_t wide = parts(parts(plan->output[2], d->dilation[2]), edge);
+    const int64_t bytes = size * (square(form->seen) * slices_of(plan) + square(form->sums) * least(plan->outputs, OUTPUTS_OF_TASK));
+    const int64_t most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps)) / bytes;
+    const int64_t enough = most(1, least(ENOUGH_TILES, most_tiles)), shared = least(SHARED_TILES, most_tiles);
+    int64_t positions, units;
+    tile_cut cut;
+    cut.block[0] = 1;
+    cut.block[2] = parts(wide, parts(wide, enough));
+    cut.block[1] = parts(high, parts(high, most(1, enough / cut.block[2])));
+    cut.bands[0] = plan->output[0];
+    cut.bands[1] = phases_of(plan, 1) * parts(high, cut.block[1]);
+    cut.bands[2] = phases_of(plan, 2) * parts(wide, cut.block[2]);
+    positions = cut.block[1] * cut.block[2];
+    units = samples * cut.bands[0] * cut.bands[1] * cut.bands[2];
+    cut.units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
+    if (units > 0) cut.units = parts(units, parts(units, cut.units));       /* or one less */
+    cut.inputs = parts(units, cut.units);
+    return cut;
+}
+
+/* Of weights that a task transforms for itself, so many slices at once: all of them where several products are one sum, which are added in their order; and
+ * how many values of a filter these are, for a tile of so many output channels. */
+static int64_t slices_at_once(const cconv_plan *plan, int64_t edge)
+{
+    const winograd_form *form = form_for(edge, plan->desc.stride[2]);
+    return form->sums == form->seen ? least(slices_of(plan), BLOCK_TAPS) : slices_of(plan);
+}
+
+static int64_t filter_step(const cconv_plan *plan, int64_t edge, int64_t tile) { return odd_lines(slices_at_once(plan, edge) * tile); }
+
+/* Whether it does: where each weight serves in one task. */
+static int transforms_its_own(const cconv_plan *plan, int64_t edge, int64_t tile, const tile_cut *cut)
+{
+    const int64_t filters = square(form_for(edge, plan->desc.stride[2])->filters), size = (int64_t)cconv_type_size(plan->desc.compute);
+    return plan->desc.weights == CCONV_WEIGHTS_EITHER && cut->inputs == 1 && times(filters * size, filter_step(plan, edge, tile)) <= FILTER_BYTES;
+}
+
 /* What the work of one sample takes, in multiplications of vectors, with the weights transformed for it if they are not
  * before.  What transforms take was measured: multiplications of a lane, of a tile's input, by vectors of tiles, or output, and of a kernel. */
 static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
@@ -135,9 +184,9 @@ static double counted(const cconv_plan *plan, int64_t edge, int64_t lanes)
     const double tiles = phases * (double)of_phase, inputs = of_phase < ENOUGH_TILES ? phases * (double)up(of_phase, lanes) : tiles;
     const double scattered = d->dilation[2] > 1 ? 60 * phases * slices * (double)(height + 2) : 0;      /* rows of a phase, value by value */
     const double multiplied = each * tiles * slices * vectors, read = bytes * (1 + floor(tiles / (double)ENOUGH_TILES));
-    const int once = d->weights == CCONV_WEIGHTS_EITHER && plan->output[0] == 1 && (phases > 1 ? 2 * of_phase <= ENOUGH_TILES && tiles <= (double)SHARED_TILES : of_phase <= ENOUGH_TILES);
-    return (once ? multiplied + pack * slices * outputs * (double)cconv_type_size(d->compute) / 64
-                 : cconv_with_weights(multiplied, read) + cconv_with_packing(plan, pack, slices * outputs))
+    const tile_cut cut = cut_tiles(plan, edge, 1);
+    return (transforms_its_own(plan, edge, 2 * lanes, &cut) ? multiplied + pack * slices * outputs * (double)cconv_type_size(d->compute) / 64
+                                                            : cconv_with_weights(multiplied, read) + cconv_with_packing(plan, pack, slices * outputs))
            + scattered + (inputs * slices + tiles * outputs) * transform / (double)lanes;
 }
 
@@ -168,7 +217,7 @@ int cconv_winograd_pays(const cconv_plan *plan)
     const int64_t lanes = plan->desc.compute == CCONV_F32 ? 16 : 8;
     const double weights = (double)plan->taps * (double)plan->outputs;
     const double direct = cconv_skipping(plan) * weights * (double)plan->output[1] * (double)plan->output[2] / (double)lanes;
-    const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? 16 * weights / (double)lanes : 0;       /* those of taps */
+    const double ordered = plan->desc.weights == CCONV_WEIGHTS_EITHER ? ORDERED_WEIGHT * weights / (double)lanes : 0;
     double cost;
     if (plan->outputs < (plan->desc.algorithm == CCONV_AUTO ? LEAST_CHANNELS : LEAST_FAST)) return 0;
     cheapest(plan, &cost);
@@ -180,17 +229,6 @@ static int64_t half_blocks(const cconv_plan *plan)
 {
     const int64_t blocks = 2 * plan->out_blocks;
     return blocks <= plan->tiles || (plan->tile == OUTPUTS_OF_TASK && blocks == parts(plan->outputs, plan->tile / 2)) ? blocks : plan->out_blocks;
-}
-
-/* Weights that are not packed yet, and of which each serves in one task only, are transformed there.  The sums of some products must be added in their order. */
-static void plan_filters(cconv_plan *plan)
-{
-    const winograd_form *form = form_of(plan);
-    const int64_t size = (int64_t)cconv_type_size(plan->desc.compute);
-    plan->filter_slices = form->sums == form->seen ? least(slices_of(plan), BLOCK_TAPS) : slices_of(plan);
-    plan->filter_step = odd_lines(plan->filter_slices * least(plan->tile, cconv_tile_pitch(plan, plan->outputs)));
-    plan->prepacked = plan->desc.weights != CCONV_WEIGHTS_EITHER || plan->tasks != plan->desc.groups * plan->out_blocks
-                      || times(square(form->filters) * size, plan->filter_step) > FILTER_BYTES;
 }
 
 /* Where tasks differ in their output channels alone, threads that share them can share V. */
@@ -212,12 +250,14 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     const int64_t edge = cheapest(plan, &cost);
     const winograd_form *form = form_for(edge, d->stride[2]);
     const int64_t products = square(form->seen), sums = square(form->sums);
-    int64_t tiles[3], block[3], most_tiles, shared, at, positions, units;
+    tile_cut cut;
+    int64_t at, positions;
     size_t local;
     cconv_status status;
     int a;
     if (!cconv_winograd_serves(plan)) return CCONV_ERROR_ALGORITHM;
     if (edge == UPRIGHT) return cconv_upright_lay_out(plan);
+    cut = cut_tiles(plan, edge, d->batch);
     plan->edge = edge;
     plan->form = ACROSS;
     plan->tile = 2 * lanes;
@@ -227,39 +267,27 @@ cconv_status cconv_winograd_lay_out(cconv_plan *plan)
     for (a = 0; a < 3; a++) {
         plan->phases[a] = plan->cycle[a] = 1;
         plan->reach[a] = a == 0 ? 0 : 2;
-        tiles[a] = a == 0 ? 1 : parts(parts(plan->output[a], d->dilation[a]), edge);
+        plan->band[a] = a == 0 ? 1 : edge * cut.block[a];
+        plan->bands[a] = cut.bands[a];
     }
     plan->apart[0] = 1;
-    most_tiles = least(MOST_BYTES, most(LEAST_BYTES, size * d->out_channels * plan->taps))
-                 / (size * (products * slices_of(plan) + sums * least(plan->outputs, OUTPUTS_OF_TASK)));
-    shared = least(SHARED_TILES, most_tiles);
-    most_tiles = most(1, least(ENOUGH_TILES, most_tiles));
-    block[2] = parts(tiles[2], parts(tiles[2], most_tiles));
-    block[1] = parts(tiles[1], parts(tiles[1], most(1, most_tiles / block[2])));
-    positions = block[1] * block[2];
-    plan->band[0] = 1;
-    plan->bands[0] = plan->output[0];
-    for (a = 1; a < 3; a++) {
-        plan->band[a] = edge * block[a];
-        plan->bands[a] = phases_of(plan, a) * parts(tiles[a], block[a]);
-    }
-    units = d->batch * plan->bands[0] * plan->bands[1] * plan->bands[2];
-    plan->units = 2 * positions > ENOUGH_TILES ? 1 : most(1, least(least(MOST_UNITS, units), shared / positions));
-    if (units > 0) plan->units = parts(units, parts(units, plan->units));       /* of each task, or one less */
-    plan->tasks = d->groups * parts(units, plan->units);
-    positions *= plan->units;
+    plan->units = cut.units;
+    plan->tasks = d->groups * cut.inputs;
+    positions = cut.block[1] * cut.block[2] * cut.units;
     plan->out_blocks = parts(plan->outputs, OUTPUTS_OF_TASK);
     plan->tasks *= plan->out_blocks;
     plan->out_block = parts(plan->tiles, plan->out_blocks) * plan->tile;
     cconv_cut_blocks(plan, half_blocks(plan));
     cconv_note_weights(plan);
-    plan_filters(plan);
+    plan->filter_slices = slices_at_once(plan, edge);
+    plan->filter_step = filter_step(plan, edge, least(plan->tile, cconv_tile_pitch(plan, plan->outputs)));
+    plan->prepacked = !transforms_its_own(plan, edge, plan->tile, &cut);
     plan->write_in_place = plan->turn_in_place = cconv_output_holds_sums(plan)
                                                  && ((d->output_stride[4] == size && phases_of(plan, 2) == 1) || d->output_stride[1] == size);
 
-    plan->row_pitch = up(block[2] * form->step + 2, 16) + 16;
-    plan->plane = (block[1] * form->step + 2) * plan->row_pitch;
-    plan->dealt_plane = odd_lines((block[1] + 1) * block[2]);
+    plan->row_pitch = up(cut.block[2] * form->step + 2, 16) + 16;
+    plan->plane = (cut.block[1] * form->step + 2) * plan->row_pitch;
+    plan->dealt_plane = odd_lines((cut.block[1] + 1) * cut.block[2]);
     plan->v_pitch = positions;
     plan->v_plane = odd_lines(slices_of(plan) * plan->v_pitch);
     plan->sums_pitch = up(plan->out_block, 16);
