@@ -273,8 +273,8 @@ void cconv_winograd_prepare(const cconv_plan *plan, int64_t index, const char *i
     kernels->drain();
 }
 
-/* V of some units: shared, or there from the block of output channels before, or made.  Returns 0 if weights must be finite and are not. */
-static int find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
+/* V of some units: shared, or there from the block of output channels before, or made. */
+static void find_input(const cconv_plan *plan, const unit_range *units, const char *input, const char *weights, char *work, char *output)
 {
     winograd_tables *t = (winograd_tables *)(void *)work;
     const char *shared = t->shared ? t->shared + units->index * (v_header(plan) + v_bytes(plan)) : NULL;
@@ -282,9 +282,9 @@ static int find_input(const cconv_plan *plan, const unit_range *units, const cha
     int wild, sound = 0;
     cconv_task task = cconv_no_task();
     tile_band b;
-    if (t->held == units->index + 1) return 1;
-    wild = cconv_winograd_wild(plan, units->group, weights);
-    if (wild < 0) return 0;
+    if (t->held == units->index + 1) return;
+    wild = !plan->prepacked && cconv_winograd_wild(plan, units->group, weights);
+    for (i = 0; i < plan->tiles && plan->prepacked; i++) wild |= weights[units->group * plan->tiles + i];
     task.group = units->group;
     t->held = units->index + 1;
     t->tiles = 0;
@@ -302,7 +302,6 @@ static int find_input(const cconv_plan *plan, const unit_range *units, const cha
         sound |= !spoilt;
     }
     if (!sound) t->tiles = 0;       /* nothing to multiply */
-    return 1;
 }
 
 int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, const char *input, const char *weights, const char *bias,
@@ -317,7 +316,7 @@ int cconv_winograd_run(const cconv_plan *plan, int64_t index, int64_t count, con
     tile_band b;
     task.group = units.group;
     cconv_blocks_of(plan, index % plan->out_blocks, count, &task);
-    if (!find_input(plan, &units, input, weights, work, output)) return 0;
+    find_input(plan, &units, input, weights, work, output);
     if (t->tiles > 0) cconv_winograd_multiply(plan, &task, weights, work);
     t->cold = 0;
     memset(work + plan->bias_at, 0, (size_t)((plan->sums_pitch + SLACK) * size));       /* whole vectors of it */

@@ -123,7 +123,7 @@ CCONV_HIDDEN cconv_status cconv_winograd_local_workspace(const cconv_plan *plan,
 /* What is noted of n weights of a tile: whether one is too large to be transformed; returns 0 if they must be finite and are not. */
 CCONV_HIDDEN int cconv_winograd_note(const cconv_plan *plan, const char *weights, int64_t n, char *noted);
 
-/* Whether one of a group's weights, packed or not, is too large to be transformed; -1 if some must be finite and are not. */
+/* Whether one of a group's weights, not packed, is too large to be transformed. */
 CCONV_HIDDEN int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weights);
 
 /* M of a task, whose V is there. */

@@ -29,35 +29,41 @@ static int lie_packed(const cconv_plan *plan)
     return plan->dense_weights && d->weight_type == d->compute && d->weight_stride[4] == size && d->weight_stride[0] == plan->taps * size;
 }
 
-/* Whether one of a group's, not packed, is not within a limit.  In tiles, as they may lie far apart. */
-static int beyond(const cconv_plan *plan, int64_t group, const char *weights, double limit)
+/* The first byte of a group's weights where they lie side by side in any order of the axes, forwards or backwards; else NULL. */
+static const char *block_of(const cconv_plan *plan, int64_t group, const char *weights)
 {
-    const cconv_type_kernels *kernels = cconv_of_type(plan);
-    const int64_t first = group * plan->outputs;
-    double ordered[AT_ONCE * KERNEL * MAX_VECTOR];
-    cconv_plan any = *plan;
-    int64_t tile, s;
-    any.must_be_finite = 0;
-    if (lie_packed(plan)) return !kernels->within(weights + first * plan->desc.weight_stride[0], plan->outputs * plan->taps, limit);
-    for (tile = 0; tile < plan->tiles; tile++)
-        for (s = 0; s < slices_of(plan); s += AT_ONCE) {
-            const int64_t n = KERNEL * least(AT_ONCE, slices_of(plan) - s), count = cconv_tile_count(plan, tile);
-            cconv_order_tile(&any, group, tile, s * KERNEL, n, weights, (char *)ordered);
-            if (!kernels->within(ordered, n * cconv_tile_pitch(plan, count), limit)) return 1;
+    const cconv_desc *d = &plan->desc;
+    const int64_t length[5] = {plan->outputs, plan->channels, d->kernel[0], d->kernel[1], d->kernel[2]}, *stride = d->weight_stride;
+    int64_t step = (int64_t)cconv_type_size(d->compute);
+    int a, i;
+    if (d->weight_type != d->compute) return NULL;
+    weights += group * plan->outputs * stride[0];
+    for (i = 0; i < 5; i++)         /* the i-th from the innermost on */
+        for (a = 4; a >= 0; a--) {
+            if (length[a] == 1 || (stride[a] != step && stride[a] != -step)) continue;
+            if (stride[a] < 0) weights += stride[a] * (length[a] - 1);
+            step *= length[a];
+            break;
         }
-    return 0;
+    return step == (int64_t)cconv_type_size(d->compute) * plan->outputs * plan->taps ? weights : NULL;
 }
 
 int cconv_winograd_wild(const cconv_plan *plan, int64_t group, const char *weights)
 {
-    int64_t i;
-    int wild = 0;
-    if (!plan->prepacked) {
-        wild = beyond(plan, group, weights, cconv_limit(plan));
-        return wild && plan->must_be_finite && beyond(plan, group, weights, INFINITY) ? -1 : wild;
-    }
-    for (i = 0; i < plan->tiles; i++) wild |= weights[group * plan->tiles + i];
-    return wild;
+    const cconv_type_kernels *kernels = cconv_of_type(plan);
+    const char *block = block_of(plan, group, weights);
+    double ordered[AT_ONCE * KERNEL * MAX_VECTOR];
+    cconv_plan any = *plan;
+    int64_t tile, s;
+    if (block) return !kernels->within(block, plan->outputs * plan->taps, cconv_limit(plan));
+    any.must_be_finite = 0;
+    for (tile = 0; tile < plan->tiles; tile++)
+        for (s = 0; s < slices_of(plan); s += AT_ONCE) {
+            const int64_t n = KERNEL * least(AT_ONCE, slices_of(plan) - s), count = cconv_tile_count(plan, tile);
+            cconv_order_tile(&any, group, tile, s * KERNEL, n, weights, (char *)ordered);
+            if (!kernels->within(ordered, n * cconv_tile_pitch(plan, count), cconv_limit(plan))) return 1;
+        }
+    return 0;
 }
 
 /* U of `count` output channels, of all from this one on, for slices first to last - 1; values from filter to filter; and where `same` is not NULL,
