@@ -120,6 +120,7 @@ CCONV_INLINE __m512d ISA(zip_doubles)(__m512d u, __m512d v, int half)
 #define TURN(p, pitch, q, q_pitch) ISA(turn_doubles)(p, pitch, q, q_pitch)
 #define TURN_MORE(p, pitch, q, q_pitch) ISA(turn_more_doubles)(p, pitch, q, q_pitch)
 #define HALF cconv_kernels__avx2.f64
+#define STORES_OF_HALF
 #define OTHER float
 #define ROUNDER 6755399441055744.0
 #include "kernels.inc.h"

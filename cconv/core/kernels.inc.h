@@ -9,7 +9,7 @@
  * ODDS(u, v), every other value of both, ZIP(u, v, half), the values of both in turn, the first or second half of them (SMALL: not), TILE, the
  * scalars of the best register tile, ACCUMULATORS, how many vectors may be live, FUSED(a, b, c), FMA of one double each, and TURN(p, pitch, q, q_pitch), which writes SIDE rows of SIDE
  * values as columns, COLUMNS(p, pitch, v), SIDE columns of LANES rows as vectors (or not), and OTHER, the
- * floating type that T is not.  SMALL: without what is there for speed only.
+ * floating type that T is not.  SMALL: without what is there for speed only.  STORES_OF_HALF: integers are stored by HALF.
  *
  * The functions that take R, M, NV or C are inlined with these as constants: every index below is a
  * literal, so that the arrays of accumulators become registers.  Each output has one accumulator and
