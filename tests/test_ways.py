@@ -127,3 +127,16 @@ def test_pointwise_volumes_and_batches_in_many_tasks(depth):
     for layout, y in (("channels_first", cconv.conv3d(x, w)),
                       ("channels_last", np.moveaxis(cconv.conv3d(np.ascontiguousarray(np.moveaxis(x, 1, -1)), w, layout="channels_last"), -1, 1))):
         np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4, err_msg=layout)
+
+
+@pytest.mark.parametrize("groups, channels, outputs, size, way", [
+    (8, 2, 1, 56, "rows"), (1, 8, 4, 56, "rows"), (8, 2, 2, 14, "rows"),
+    (1, 8, 32, 56, "taps"), (1, 64, 4, 56, "taps"), (8, 8, 4, 14, "taps"),
+])
+def test_one_tap_with_a_stride_of_2(groups, channels, outputs, size, way):
+    """Few values for few outputs are taken apart by vectors, up to four times as fast as one by one; what is chosen is right, too."""
+    rng = np.random.default_rng(11)
+    x, w = rng.standard_normal((2, groups * channels, size, size)), rng.standard_normal((groups * outputs, channels, 1, 1))
+    assert cconv.explain(cconv.conv2d, x, w, stride=2, groups=groups).algorithm == way
+    want = np.einsum("goc,ngcij->ngoij", w[..., 0, 0].reshape(groups, outputs, -1), x[..., ::2, ::2].reshape(2, groups, channels, (size + 1) // 2, -1))
+    np.testing.assert_allclose(cconv.conv2d(x, w, stride=2, groups=groups), want.reshape(2, groups * outputs, *want.shape[3:]), rtol=0, atol=1e-12)

@@ -23,6 +23,8 @@ static const double REREAD_SUM = 7;
  * rows of outputs for that. */
 static const double SOME = 0.99, MANY = 0.75;
 enum { OUTPUTS_LOADED = 128 };      /* that a value is loaded for, about */
+/* One tap with a stride of 2: `taps` gathers values, `rows` takes vectors of them apart, but for each output anew.  Where rows of results fill no vector, and one. */
+enum { OUTPUTS_APART = 6, FEW_APART = 8, SOME_APART = 48 };
 enum { FEWEST_COLUMNS = 4, MOST_ROWS = 4 };        /* between the cuts; of a kernel, for whose cuts there are tables enough */
 
 void cconv_taps_inside(const cconv_plan *plan, int a, int64_t first, int64_t last, int64_t from[2])
@@ -139,6 +141,8 @@ int cconv_taps_pay(const cconv_plan *plan)
     double rows, across, passes;
     cconv_plan other = *plan;
     int form;
+    if (plan->kernel == 1 && stride[2] == 2 && plan->outputs <= OUTPUTS_APART
+        && plan->channels * (plan->outputs + 1) <= (plan->output[2] < lanes ? FEW_APART : SOME_APART)) return 0;
     if (k[0] == 1 && k[1] == 1 && plan->outputs > 2) return 1;      /* there are no rows to share what is loaded */
     if (plan->kernel == 1 && plan->channels > 1 && !cconv_meets_border(&plan->desc)) return 1;      /* and the input may be read where it lies */
     cconv_lay_out_phases(&other);
