@@ -23,7 +23,8 @@ static const double REREAD_SUM = 7;
  * rows of outputs for that. */
 static const double SOME = 0.99, MANY = 0.75;
 enum { OUTPUTS_LOADED = 128 };      /* that a value is loaded for, about */
-/* One tap with a stride of 2: `taps` gathers values, `rows` takes vectors of them apart, but for each output anew.  Where rows of results fill no vector, and one. */
+/* One tap with a stride of 2: `taps` gathers values one by one, `rows` takes vectors of them apart, but reads them for each output.  So many outputs at most, and products
+ * for each position: FEW_APART where a row of results is shorter than a vector. */
 enum { OUTPUTS_APART = 6, FEW_APART = 8, SOME_APART = 48 };
 enum { FEWEST_COLUMNS = 4, MOST_ROWS = 4 };        /* between the cuts; of a kernel, for whose cuts there are tables enough */
 
